@@ -1,0 +1,1 @@
+//! Phoenix long polling for every framework.

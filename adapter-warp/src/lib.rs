@@ -1,0 +1,1 @@
+//! Mounts a phoenix-server endpoint in a warp app.

@@ -1,0 +1,3 @@
+//! Load generator, limit server and benchmark tables.
+
+fn main() {}

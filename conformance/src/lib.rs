@@ -1,0 +1,1 @@
+//! Replays recorded phoenix.js traffic against a server or the pure machines.

@@ -1,0 +1,3 @@
+//! Chat rooms: the example application.
+
+fn main() {}

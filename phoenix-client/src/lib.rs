@@ -1,0 +1,1 @@
+//! Phoenix Channels client on tokio, exact as phoenix.js.

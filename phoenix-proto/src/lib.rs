@@ -1,0 +1,1 @@
+//! Phoenix Channels as pure state machines: no IO, no clock, no tasks.

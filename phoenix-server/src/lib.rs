@@ -1,0 +1,1 @@
+//! Phoenix Channels server runtime on tokio: sockets, channels, PubSub.

@@ -1,0 +1,1 @@
+//! NATS PubSub engine for phoenix-server.

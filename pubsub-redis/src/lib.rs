@@ -1,0 +1,1 @@
+//! Redis PubSub engine for phoenix-server.

@@ -1,0 +1,3 @@
+//! Project commands: demo, test, check, bench.
+
+fn main() {}
