@@ -1,0 +1,88 @@
+//! The binary frames of V2 (protocol §4): one byte of kind, one length byte per field, the fields, the data.
+
+use bytes::Bytes;
+
+use super::{DecodeError, EncodeError};
+use crate::{Frame, Message, Payload, Ref, Reply, Text, Topic};
+
+const PUSH: u8 = 0;
+const REPLY: u8 = 1;
+const BROADCAST: u8 = 2;
+
+/// Decodes what a client pushes: kind 0 with join_ref, ref, topic and event.
+///
+/// Empty references count as null, so that a binary push without a join_ref is not stale.
+pub(super) fn decode_push(data: &Bytes) -> Result<Message, DecodeError> {
+    let &[kind, ref lengths @ ..] = &**data else { return Err(DecodeError::Truncated) };
+    if kind != PUSH {
+        return Err(DecodeError::UnknownKind(kind));
+    }
+    let lengths: [u8; 4] = lengths.first_chunk().copied().ok_or(DecodeError::Truncated)?;
+    let mut rest = data.slice(5..);
+    if rest.len() < lengths.iter().copied().map(usize::from).sum() {
+        return Err(DecodeError::Truncated);
+    }
+    let [join_ref, reference, topic, event] =
+        lengths.map(|len| Text::from_utf8(rest.split_to(usize::from(len))));
+    let broken = |field, channel| move |_| DecodeError::FieldNotUtf8 { field, channel };
+
+    let topic = Topic::from(topic.map_err(broken("topic", None))?);
+    let join_ref = optional_ref(&join_ref.map_err(broken("join_ref", None))?);
+    let channel = || Some((topic.clone(), join_ref.clone()));
+    let reference = optional_ref(&reference.map_err(broken("ref", channel()))?);
+    let event = event.map_err(broken("event", channel()))?.into();
+    Ok(Message { join_ref, reference, topic, event, payload: Payload::Binary(rest) })
+}
+
+/// Encodes a push from the server, which has no `ref` field.
+pub(super) fn encode_push(
+    join_ref: Option<&Ref>,
+    topic: &str,
+    event: &str,
+    data: &[u8],
+) -> Result<Frame, EncodeError> {
+    let join_ref = join_ref.map(Ref::to_text).unwrap_or_default();
+    encode(PUSH, &[("join_ref", &join_ref), ("topic", topic), ("event", event)], data)
+}
+
+/// Encodes a reply.
+pub(super) fn encode_reply(reply: &Reply, data: &[u8]) -> Result<Frame, EncodeError> {
+    let text = |reference: &Option<Ref>| reference.as_ref().map(Ref::to_text).unwrap_or_default();
+    let (join_ref, reference) = (text(&reply.join_ref), text(&reply.reference));
+    encode(
+        REPLY,
+        &[
+            ("join_ref", &join_ref),
+            ("ref", &reference),
+            ("topic", reply.topic.as_str()),
+            ("status", reply.status.as_str()),
+        ],
+        data,
+    )
+}
+
+/// Encodes a broadcast, which has no references.
+pub(super) fn encode_broadcast(topic: &str, event: &str, data: &[u8]) -> Result<Frame, EncodeError> {
+    encode(BROADCAST, &[("topic", topic), ("event", event)], data)
+}
+
+fn encode(kind: u8, fields: &[(&'static str, &str)], data: &[u8]) -> Result<Frame, EncodeError> {
+    let mut lengths = [0; 4];
+    for (length, (field, text)) in lengths.iter_mut().zip(fields) {
+        *length =
+            u8::try_from(text.len()).map_err(|_| EncodeError::FieldTooLong { field, len: text.len() })?;
+    }
+    let capacity = 1 + fields.iter().map(|(_, text)| 1 + text.len()).sum::<usize>() + data.len();
+    Ok(Frame::binary(capacity, |out| {
+        out.push(kind);
+        out.extend_from_slice(&lengths[..fields.len()]);
+        for (_, text) in fields {
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.extend_from_slice(data);
+    }))
+}
+
+fn optional_ref(text: &Text) -> Option<Ref> {
+    (!text.is_empty()).then(|| Ref::string(text))
+}
