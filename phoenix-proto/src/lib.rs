@@ -7,6 +7,7 @@ mod payload;
 mod reference;
 mod route;
 mod serializer;
+pub mod server;
 mod text;
 
 pub use frame::{Frame, Incoming, Opcode};

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use thiserror::Error;
 
 use crate::json::SyntaxError;
-use crate::{Broadcast, Event, Frame, Incoming, Message, Ref, Reply, Topic};
+use crate::{Broadcast, Event, Frame, Incoming, Json, Message, Payload, Ref, Reply, Topic};
 pub use v1::V1;
 pub use v2::V2;
 pub use version::{Requirement, RequirementError, Serializers, VersionError};
@@ -138,11 +138,10 @@ impl ChannelEnd {
         }
     }
 
-    fn payload(self) -> crate::Payload {
-        const CRASH: crate::Text = crate::Text::from_static("{\"reason\":\"channel_crash\"}");
+    fn payload(self) -> Payload {
         match self {
-            Self::Closed => crate::Payload::EMPTY,
-            Self::Crashed => crate::Json::trusted(CRASH).into(),
+            Self::Closed => Payload::EMPTY,
+            Self::Crashed => Json::constant("{\"reason\":\"channel_crash\"}").into(),
         }
     }
 }

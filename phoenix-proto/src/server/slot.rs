@@ -1,0 +1,148 @@
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::time::Instant;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::{Frame, Message, Ref, Text};
+
+/// Names one instance of a channel: a join that was accepted or is being decided.
+///
+/// It is never used again on the same connection (before 2³² joins).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChannelId {
+    slot: u32,
+    generation: u32,
+}
+
+/// One topic of a connection, from its join on.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) channel: ChannelId,
+    pub(super) topic: Text,
+    /// The `join_ref` exactly as received, by which staleness is judged.
+    pub(super) join_ref: Option<Ref>,
+    pub(super) state: State,
+    /// What waits for a join to be answered, when something does.
+    pub(super) held: Option<Box<Held>>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// The join callback decides; `reference` is what its reply carries.
+    Joining { reference: Option<Ref> },
+    /// Joined.
+    Joined,
+    /// Its `phx_close` is out and the topic is free, but it may still speak.
+    Closing,
+    /// Killed by the newer join `next`, which waits for its end.
+    Replacing { next: Box<Message>, deadline: Instant },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Messages of the client for this topic.
+    pub(super) input: VecDeque<Message>,
+    /// Frames of channels of this topic.
+    pub(super) output: VecDeque<Frame>,
+}
+
+impl Slot {
+    pub(super) fn held(&mut self) -> &mut Held {
+        self.held.get_or_insert_default()
+    }
+}
+
+/// The slots of a connection, by number and by topic.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    entries: Vec<Option<Box<Slot>>>,
+    by_topic: HashTable<u32>,
+    generation: u32,
+}
+
+const HASHER: FixedState = FixedState::with_seed(0);
+
+impl Slots {
+    /// How many topics are joined or being joined.
+    pub(super) fn topics(&self) -> usize {
+        self.by_topic.len()
+    }
+
+    /// The slot that serves a topic.
+    pub(super) fn find(&mut self, topic: &str) -> Option<&mut Slot> {
+        let slots = &mut self.entries;
+        let index = *self.by_topic.find(HASHER.hash_one(topic), |&index| has_topic(slots, index, topic))?;
+        slots[index as usize].as_deref_mut()
+    }
+
+    /// The slot of a channel, unless that instance is gone.
+    pub(super) fn get(&mut self, channel: ChannelId) -> Option<&mut Slot> {
+        let slot = self.entries.get_mut(channel.slot as usize)?.as_deref_mut()?;
+        (slot.channel == channel).then_some(slot)
+    }
+
+    /// Opens a slot for a topic that has none.
+    pub(super) fn insert(&mut self, topic: Text, join_ref: Option<Ref>, state: State) -> &mut Slot {
+        let index = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
+            if self.entries.is_empty() {
+                // Most connections join one topic; a vector would start with room for four.
+                self.entries.reserve_exact(1);
+            }
+            self.entries.push(None);
+            self.entries.len() - 1
+        });
+        let number = u32::try_from(index).expect("fewer than 2^32 channels");
+        let channel = self.next_instance(number);
+        let slots = &self.entries;
+        self.by_topic.insert_unique(HASHER.hash_one(&*topic), number, |&index| {
+            slots[index as usize].as_ref().map_or(0, |slot| HASHER.hash_one(&*slot.topic))
+        });
+        self.entries[index].insert(Box::new(Slot { channel, topic, join_ref, state, held: None }))
+    }
+
+    /// Gives the slot of `channel` to a new instance of the same topic.
+    pub(super) fn renew(&mut self, channel: ChannelId) -> Option<&mut Slot> {
+        let renewed = self.next_instance(channel.slot);
+        let slot = self.get(channel)?;
+        slot.channel = renewed;
+        Some(slot)
+    }
+
+    /// Makes the topic of a channel free, while the channel keeps its slot.
+    pub(super) fn free_topic(&mut self, channel: ChannelId) {
+        let Some(Some(slot)) = self.entries.get(channel.slot as usize) else { return };
+        let hash = HASHER.hash_one(&*slot.topic);
+        if let Ok(entry) = self.by_topic.find_entry(hash, |&index| index == channel.slot) {
+            entry.remove();
+        }
+    }
+
+    /// Removes a channel with its slot.
+    pub(super) fn remove(&mut self, channel: ChannelId) -> Option<Box<Slot>> {
+        self.get(channel)?;
+        self.free_topic(channel);
+        self.entries[channel.slot as usize].take()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.entries.iter().flatten().map(|slot| &**slot)
+    }
+
+    fn next_instance(&mut self, slot: u32) -> ChannelId {
+        self.generation = self.generation.wrapping_add(1);
+        ChannelId { slot, generation: self.generation }
+    }
+}
+
+impl ChannelId {
+    /// A small number that no other live channel of the connection has, to index a table with.
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
+fn has_topic(slots: &[Option<Box<Slot>>], index: u32, topic: &str) -> bool {
+    slots[index as usize].as_ref().is_some_and(|slot| &*slot.topic == topic)
+}
