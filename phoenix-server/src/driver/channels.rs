@@ -1,0 +1,254 @@
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use phoenix_proto::server::ChannelId;
+
+use crate::End;
+use crate::runner::{Joined, Outcome, Runner, Work};
+
+/// The channels of one connection and the callbacks of theirs that are waiting.
+///
+/// A callback is polled at once where it is started, and mostly done then. Only one that waits becomes a
+/// task of its own inside the connection, so that an idle channel costs its own state and nothing else.
+#[derive(Default)]
+pub(super) struct Channels {
+    cells: Vec<Option<Cell>>,
+    /// Channels with mail that are not running.
+    ready: VecDeque<ChannelId>,
+    waiting: Option<Box<FuturesUnordered<Abortable<Callback>>>>,
+}
+
+pub(super) type Callback = BoxFuture<'static, Done>;
+
+/// What a callback came to.
+pub(super) enum Done {
+    Joined(ChannelId, Joined),
+    Ran(ChannelId, Box<dyn Runner>, Outcome),
+    Terminated(ChannelId),
+}
+
+struct Cell {
+    channel: ChannelId,
+    phase: Phase,
+    mailbox: VecDeque<Work>,
+    /// Ends the callback that waits, if one does.
+    abort: Option<AbortHandle>,
+}
+
+enum Phase {
+    Joining,
+    Idle(Box<dyn Runner>),
+    Running {
+        traps_exit: bool,
+    },
+    /// Running its last ordinary callback: it is to end with this.
+    Ending(End),
+    Terminating,
+}
+
+/// What became of an attempt to end a channel.
+pub(super) enum Ended {
+    /// It is gone.
+    Gone,
+    /// Its last callback has to run first.
+    Terminate(Callback),
+    /// It is not done yet and reports by itself.
+    Later,
+}
+
+impl Channels {
+    pub(super) fn insert(&mut self, channel: ChannelId) {
+        if self.cells.len() <= channel.slot() {
+            self.cells.reserve_exact(channel.slot() + 1 - self.cells.len());
+            self.cells.resize_with(channel.slot() + 1, || None);
+        }
+        let cell = Cell { channel, phase: Phase::Joining, mailbox: VecDeque::new(), abort: None };
+        self.cells[channel.slot()] = Some(cell);
+    }
+
+    pub(super) fn remove(&mut self, channel: ChannelId) {
+        if self.cell(channel).is_some() {
+            self.cells[channel.slot()] = None;
+        }
+    }
+
+    /// Puts work into the mailbox of a channel, unless it is ending.
+    pub(super) fn deliver(&mut self, channel: ChannelId, work: Work) {
+        let Some(cell) = self.cell(channel) else { return };
+        match cell.phase {
+            Phase::Idle(_) => {
+                cell.mailbox.push_back(work);
+                if cell.mailbox.len() == 1 {
+                    self.ready.push_back(channel);
+                }
+            }
+            Phase::Joining | Phase::Running { .. } => cell.mailbox.push_back(work),
+            Phase::Ending(_) | Phase::Terminating => {}
+        }
+    }
+
+    /// The callback for the next piece of work of a channel that is not running.
+    pub(super) fn next_callback(&mut self) -> Option<(ChannelId, Callback)> {
+        while let Some(channel) = self.ready.pop_front() {
+            let Some(cell) = self.cell(channel) else { continue };
+            let Some(work) = cell.mailbox.pop_front() else { continue };
+            match std::mem::replace(&mut cell.phase, Phase::Terminating) {
+                Phase::Idle(runner) => {
+                    cell.phase = Phase::Running { traps_exit: runner.traps_exit() };
+                    let callback = runner.run(work);
+                    return Some((
+                        channel,
+                        callback.map(move |(runner, outcome)| Done::Ran(channel, runner, outcome)).boxed(),
+                    ));
+                }
+                other => cell.phase = other,
+            }
+        }
+        None
+    }
+
+    /// A channel is between two callbacks: it waits for mail, or goes on with what it has.
+    ///
+    /// Returns its last callback when it was told to end meanwhile.
+    pub(super) fn idle(&mut self, channel: ChannelId, runner: Box<dyn Runner>) -> Option<Callback> {
+        let cell = self.cell(channel)?;
+        if let Phase::Ending(end) = cell.phase {
+            return self.terminate(channel, runner, end);
+        }
+        cell.phase = Phase::Idle(runner);
+        cell.abort = None;
+        let has_mail = !cell.mailbox.is_empty();
+        if cell.mailbox.capacity() > KEPT_MAIL && !has_mail {
+            cell.mailbox = VecDeque::new();
+        }
+        if has_mail {
+            self.ready.push_back(channel);
+        }
+        None
+    }
+
+    /// Starts the end of a channel: no work is done any more but its last callback.
+    pub(super) fn terminate(&mut self, channel: ChannelId, runner: Box<dyn Runner>, end: End) -> Option<Callback> {
+        let cell = self.cell(channel)?;
+        cell.phase = Phase::Terminating;
+        cell.mailbox = VecDeque::new();
+        Some(runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed())
+    }
+
+    /// Ends a channel from outside, at once unless it traps that.
+    pub(super) fn kill(&mut self, channel: ChannelId) -> Ended {
+        let Some(cell) = self.cell(channel) else { return Ended::Gone };
+        match std::mem::replace(&mut cell.phase, Phase::Terminating) {
+            Phase::Idle(runner) if runner.traps_exit() => {
+                self.terminate(channel, runner, End::Replaced).map_or(Ended::Gone, Ended::Terminate)
+            }
+            Phase::Running { traps_exit: true } => {
+                cell.phase = Phase::Ending(End::Replaced);
+                cell.mailbox = VecDeque::new();
+                Ended::Later
+            }
+            phase @ (Phase::Ending(_) | Phase::Terminating) => {
+                cell.phase = phase;
+                Ended::Later
+            }
+            Phase::Idle(_) | Phase::Joining | Phase::Running { .. } => {
+                self.abandon(channel);
+                Ended::Gone
+            }
+        }
+    }
+
+    /// Drops a channel, whatever it does.
+    pub(super) fn abandon(&mut self, channel: ChannelId) {
+        if let Some(abort) = self.cell(channel).and_then(|cell| cell.abort.take()) {
+            abort.abort();
+        }
+        self.remove(channel);
+    }
+
+    /// Polls a new callback once, and keeps it if it waits.
+    pub(super) fn start(&mut self, channel: ChannelId, mut callback: Callback, cx: &mut Context<'_>) -> Option<Done> {
+        if let Poll::Ready(done) = callback.poll_unpin(cx) {
+            return Some(done);
+        }
+        let (abort, registration) = AbortHandle::new_pair();
+        if let Some(cell) = self.cell(channel) {
+            cell.abort = Some(abort);
+            self.waiting.get_or_insert_default().push(Abortable::new(callback, registration));
+        }
+        None
+    }
+
+    /// The next waiting callback that is done.
+    pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Option<Done> {
+        let waiting = self.waiting.as_mut()?;
+        loop {
+            match waiting.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(done))) => return Some(done),
+                // One of a channel that was ended.
+                Poll::Ready(Some(Err(_))) => {}
+                Poll::Ready(None) => {
+                    self.waiting = None;
+                    return None;
+                }
+                Poll::Pending => return None,
+            }
+        }
+    }
+
+    /// Ends all channels because their connection did: each finishes the callback it is in, then runs its
+    /// last one, within `grace` in all.
+    pub(super) fn wind_down(mut self, end: End, grace: Duration) {
+        if self.cells.iter().all(Option::is_none) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let span = tracing::Span::current();
+        let last_callbacks = async move {
+            let mut waiting = self.waiting.take().unwrap_or_default();
+            for cell in self.cells.iter_mut().flatten() {
+                match std::mem::replace(&mut cell.phase, Phase::Terminating) {
+                    Phase::Idle(runner) => {
+                        let (_, registration) = AbortHandle::new_pair();
+                        let channel = cell.channel;
+                        let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
+                        waiting.push(Abortable::new(last, registration));
+                    }
+                    Phase::Joining => {
+                        if let Some(abort) = cell.abort.take() {
+                            abort.abort();
+                        }
+                    }
+                    Phase::Running { .. } | Phase::Ending(_) | Phase::Terminating => {}
+                }
+            }
+            while let Some(done) = waiting.next().await {
+                if let Ok(Done::Ran(channel, runner, _)) = done {
+                    let (_, registration) = AbortHandle::new_pair();
+                    let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
+                    waiting.push(Abortable::new(last, registration));
+                }
+            }
+        };
+        runtime.spawn(tracing::Instrument::instrument(
+            async move {
+                if tokio::time::timeout(grace, last_callbacks).await.is_err() {
+                    tracing::warn!("channels did not terminate in time");
+                }
+            },
+            span,
+        ));
+    }
+
+    fn cell(&mut self, channel: ChannelId) -> Option<&mut Cell> {
+        let cell = self.cells.get_mut(channel.slot())?.as_mut()?;
+        (cell.channel == channel).then_some(cell)
+    }
+}
+
+/// Room for work that the mailbox of an idle channel may keep.
+const KEPT_MAIL: usize = 4;

@@ -1,0 +1,393 @@
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use phoenix_proto::Incoming;
+use phoenix_proto::server::{ChannelId, CloseCode, CloseReason, Command, Connection, JoinRequest, Notice};
+
+use super::channels::{Callback, Channels, Done, Ended};
+use super::session::SessionParts;
+use super::timer::{Timer, now};
+use crate::handle::Link;
+use crate::inbox::Item;
+use crate::pubsub::{SubscriberId, TopicGuard};
+use crate::runner::{Outcome, Work};
+use crate::transport::{Disconnect, Outgoing, Transport};
+use crate::{End, JoinError};
+
+/// A running connection: a future that moves frames between its transport, the protocol and the channels
+/// until the connection ends.
+///
+/// Wait direction: the driver waits for the transport and for the callbacks of its channels; nothing waits
+/// for the driver.
+#[must_use = "a connection does nothing unless it is polled"]
+pub struct Driver<T: Transport> {
+    parts: SessionParts,
+    machine: Connection,
+    channels: Channels,
+    transport: T,
+    outgoing: Outgoing,
+    timer: Timer,
+    /// Until when something has to be written, while the transport is blocked.
+    write_deadline: Option<Instant>,
+    state: State,
+    _id_subscription: Option<TopicGuard>,
+}
+
+/// What asking the transport for frames gave.
+enum Received {
+    Some,
+    None,
+    Unasked,
+}
+
+enum State {
+    Open,
+    /// What is queued is being written, then the connection is closed with this code.
+    Closing {
+        code: Option<CloseCode>,
+        deadline: Instant,
+    },
+    Closed,
+}
+
+/// How often the driver goes round before it lets other tasks run.
+const MAX_ROUNDS: usize = 32;
+
+thread_local! {
+    /// Buffers that are empty between two polls, shared by all connections of a thread.
+    static ITEMS: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
+    static INCOMING: Cell<Vec<Incoming>> = const { Cell::new(Vec::new()) };
+}
+
+impl<T: Transport> Driver<T> {
+    pub(super) fn new(
+        parts: SessionParts,
+        machine: Connection,
+        id_subscription: Option<TopicGuard>,
+        transport: T,
+    ) -> Self {
+        Self {
+            parts,
+            machine,
+            channels: Channels::default(),
+            transport,
+            outgoing: Outgoing::default(),
+            timer: Timer::default(),
+            write_deadline: None,
+            state: State::Open,
+            _id_subscription: id_subscription,
+        }
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..MAX_ROUNDS {
+            let now = now();
+            self.drain_inbox();
+            while let Some(done) = self.channels.poll_done(cx) {
+                self.settle(done, now, cx);
+            }
+            let received = self.receive(now, cx);
+            self.execute(now, cx);
+            while let Some((channel, callback)) = self.channels.next_callback() {
+                self.start(channel, callback, now, cx);
+            }
+            self.send(now, cx);
+            if !matches!(self.state, State::Open) {
+                return Poll::Ready(());
+            }
+            let more = match received {
+                Received::Some => true,
+                Received::None => false,
+                Received::Unasked => self.may_receive(),
+            };
+            if !more && self.parts.inbox.poll_park(self.outgoing.load(), cx).is_pending() {
+                self.outgoing.shrink();
+                self.machine.shrink();
+                return self.poll_timer(cx);
+            }
+        }
+        // Somebody keeps this connection busy; the other tasks of the thread have a right too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Moves what other parts of the program sent into the machine and the mailboxes.
+    fn drain_inbox(&mut self) {
+        let mut items = ITEMS.take();
+        self.parts.inbox.take(&mut items);
+        for item in items.drain(..) {
+            match item {
+                Item::Frame(channel, frame) => self.machine.send(channel, frame),
+                Item::Broadcast(channel, broadcast) => self.channels.deliver(channel, Work::Broadcast(broadcast)),
+                Item::Info(channel, info) => self.channels.deliver(channel, Work::Info(info)),
+                Item::Abort(channel) => {
+                    self.channels.abandon(channel);
+                    self.machine.ended(channel, now());
+                }
+                Item::Close(reason) => self.machine.close(reason),
+            }
+        }
+        ITEMS.set(items);
+    }
+
+    /// Hands what the transport read to the machine.
+    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Received {
+        if !self.may_receive() {
+            return Received::Unasked;
+        }
+        let mut incoming = INCOMING.take();
+        let received = self.transport.poll_receive(cx, &mut incoming);
+        if received.is_ready() {
+            self.machine.handle_activity(now);
+        }
+        for unit in incoming.drain(..) {
+            self.machine.handle_incoming(unit, now);
+            // Joins are decided in the order of the frames, while other callbacks run only after all frames
+            // that were read together: that is the order in which Phoenix answers.
+            self.execute(now, cx);
+        }
+        INCOMING.set(incoming);
+        match received {
+            Poll::Ready(Ok(())) => Received::Some,
+            Poll::Ready(Err(disconnect)) => {
+                self.disconnect(disconnect, now);
+                Received::None
+            }
+            Poll::Pending => Received::None,
+        }
+    }
+
+    /// Nothing is read while what was read before is not dealt with.
+    fn may_receive(&self) -> bool {
+        self.machine.wants_read() && self.write_deadline.is_none()
+    }
+
+    fn execute(&mut self, now: Instant, cx: &mut Context<'_>) {
+        while matches!(self.state, State::Open)
+            && let Some(command) = self.machine.poll_command()
+        {
+            match command {
+                Command::Join(request) => self.join(*request, now, cx),
+                Command::Message { channel, event, reference, payload, credit } => {
+                    self.channels.deliver(channel, Work::Message { event, reference, payload, credit });
+                }
+                Command::Leave { channel, reference, credit } => {
+                    self.channels.deliver(channel, Work::Leave { reference, credit });
+                }
+                Command::Kill { channel } => match self.channels.kill(channel) {
+                    Ended::Gone => self.machine.ended(channel, now),
+                    Ended::Terminate(callback) => self.start(channel, callback, now, cx),
+                    Ended::Later => {}
+                },
+                Command::Abandon { channel } => self.channels.abandon(channel),
+                Command::Close(reason) => self.close(&reason, now),
+            }
+        }
+        while let Some(notice) = self.machine.poll_event() {
+            log(&notice);
+        }
+    }
+
+    fn join(&mut self, request: JoinRequest, now: Instant, cx: &mut Context<'_>) {
+        let JoinRequest { channel, route, topic, join_ref, payload } = request;
+        let link = Arc::new(Link {
+            inbox: Arc::clone(&self.parts.inbox),
+            channel,
+            subscriber: SubscriberId::next(),
+            topic,
+            join_ref,
+            serializer: Arc::clone(&self.parts.serializer),
+            pubsub: self.parts.pubsub.clone(),
+            transport: self.parts.transport,
+        });
+        let joining = self.parts.socket.join(route, link, payload);
+        self.channels.insert(channel);
+        self.start(channel, Box::pin(async move { Done::Joined(channel, joining.await) }), now, cx);
+    }
+
+    fn start(&mut self, channel: ChannelId, callback: Callback, now: Instant, cx: &mut Context<'_>) {
+        if let Some(done) = self.channels.start(channel, callback, cx) {
+            self.settle(done, now, cx);
+        }
+    }
+
+    /// Acts on a callback that is done, and on those that follow from it.
+    fn settle(&mut self, done: Done, now: Instant, cx: &mut Context<'_>) {
+        let mut next = Some(done);
+        while let Some(done) = next.take() {
+            // What the callback sent comes before what becomes of it.
+            self.drain_inbox();
+            let follows = match done {
+                Done::Joined(channel, Ok((runner, reply))) => {
+                    let follows = self.channels.idle(channel, runner);
+                    self.machine.accept(channel, reply, now);
+                    follows.map(|callback| (channel, callback))
+                }
+                Done::Joined(channel, Err(error)) => {
+                    self.channels.remove(channel);
+                    match error {
+                        JoinError::Refused(reason) => self.machine.refuse(channel, reason, now),
+                        JoinError::Crashed(_) => self.machine.join_crashed(channel, now),
+                    }
+                    None
+                }
+                Done::Ran(channel, runner, Outcome::Continue) => {
+                    self.channels.idle(channel, runner).map(|callback| (channel, callback))
+                }
+                Done::Ran(channel, runner, Outcome::Stop(end)) => {
+                    self.machine.close_channel(channel);
+                    self.channels.terminate(channel, runner, end).map(|callback| (channel, callback))
+                }
+                Done::Ran(channel, runner, Outcome::Crash) => {
+                    self.channels.terminate(channel, runner, End::Crashed).map(|callback| (channel, callback))
+                }
+                Done::Terminated(channel) => {
+                    self.channels.remove(channel);
+                    self.machine.ended(channel, now);
+                    None
+                }
+            };
+            if let Some((channel, callback)) = follows {
+                next = self.channels.start(channel, callback, cx);
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, cx: &mut Context<'_>) {
+        while let Some(frame) = self.machine.poll_transmit() {
+            self.outgoing.push(frame);
+        }
+        if matches!(self.state, State::Closed) {
+            return;
+        }
+        let before = self.outgoing.load();
+        match self.transport.poll_send(cx, &mut self.outgoing) {
+            Poll::Ready(Ok(())) => self.write_deadline = None,
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "write failed");
+                self.end(End::PeerClosed);
+                self.state = State::Closed;
+            }
+            Poll::Pending => {
+                if self.write_deadline.is_none() || self.outgoing.load() != before {
+                    self.write_deadline = Some(now + self.parts.timeouts.write);
+                }
+            }
+        }
+    }
+
+    /// Ready when a deadline has ended the connection.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let protocol = self.machine.poll_timeout().map(|(deadline, _)| deadline);
+        let deadline = protocol.into_iter().chain(self.write_deadline).min();
+        ready!(self.timer.poll(deadline, cx));
+        let now = now();
+        if self.write_deadline.is_some_and(|deadline| now >= deadline) {
+            tracing::info!("nothing could be written for too long");
+            self.end(End::TooSlow);
+            self.state = State::Closed;
+            return Poll::Ready(());
+        }
+        self.machine.handle_timeout(now);
+        self.execute(now, cx);
+        // Round again: for what the machine wants now, and for the next deadline.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn disconnect(&mut self, disconnect: Disconnect, now: Instant) {
+        self.end(disconnect.end);
+        self.state = match disconnect.code {
+            None => State::Closed,
+            code => State::Closing { code, deadline: now + self.parts.timeouts.close },
+        };
+    }
+
+    fn close(&mut self, reason: &CloseReason, now: Instant) {
+        tracing::info!(?reason, dropped = self.parts.inbox.dropped(), "closing the connection");
+        self.end(match reason {
+            CloseReason::Disconnected => End::Disconnected,
+            CloseReason::Draining => End::Draining,
+            CloseReason::Idle => End::IdleTimeout,
+            CloseReason::Malformed(_) => End::ProtocolError,
+            CloseReason::TooSlow => End::TooSlow,
+            _ => End::Internal,
+        });
+        self.state = State::Closing { code: Some(reason.code()), deadline: now + self.parts.timeouts.close };
+    }
+
+    /// The connection is over for the channels.
+    fn end(&mut self, end: End) {
+        self.parts.inbox.close();
+        std::mem::take(&mut self.channels).wind_down(end, self.parts.timeouts.terminate);
+    }
+
+    fn poll_closing(&mut self, code: Option<CloseCode>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(frame) = self.machine.poll_transmit() {
+            self.outgoing.push(frame);
+        }
+        let closed = match self.transport.poll_send(cx, &mut self.outgoing) {
+            Poll::Ready(Ok(())) => self.transport.poll_close(cx, code),
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        };
+        if closed.is_pending() {
+            ready!(self.timer.poll(Some(deadline), cx));
+            if now() < deadline {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T: Transport> Future for Driver<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        let span = driver.parts.span.clone();
+        let _entered = span.enter();
+        loop {
+            match driver.state {
+                State::Open => ready!(driver.poll_open(cx)),
+                State::Closing { code, deadline } => {
+                    ready!(driver.poll_closing(code, deadline, cx));
+                    driver.state = State::Closed;
+                }
+                State::Closed => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl<T: Transport> Drop for Driver<T> {
+    fn drop(&mut self) {
+        if matches!(self.state, State::Open) {
+            self.end(End::PeerClosed);
+        }
+    }
+}
+
+impl<T: Transport> fmt::Debug for Driver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("transport", &self.parts.transport).finish_non_exhaustive()
+    }
+}
+
+fn log(notice: &Notice) {
+    match notice {
+        Notice::DuplicateJoin(topic) => tracing::debug!(%topic, "duplicate join, closing the old channel"),
+        Notice::Stale(topic) => tracing::debug!(%topic, "ignoring a message of an earlier join"),
+        Notice::TooManyChannels(topic) => tracing::error!(%topic, "too many channels joined"),
+        Notice::Unmatched(topic) => tracing::warn!(%topic, "unmatched topic"),
+        _ => {}
+    }
+}

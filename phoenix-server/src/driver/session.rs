@@ -1,0 +1,75 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phoenix_proto::server::{Config, Connection};
+use phoenix_proto::{Routes, Serializer};
+
+use super::connection::Driver;
+use super::timer::now;
+use crate::Transport;
+use crate::inbox::Inbox;
+use crate::pubsub::{PubSub, SubscriberId, Target};
+use crate::registry::Registration;
+use crate::socket::Connected;
+
+/// An accepted connection that has no transport yet.
+///
+/// It becomes a task by [`run`](Self::run); dropped instead, it never was.
+#[must_use = "an accepted connection does nothing until it is run"]
+pub struct Session {
+    parts: SessionParts,
+}
+
+pub(crate) struct SessionParts {
+    pub(crate) socket: Arc<dyn Connected>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) serializer: Arc<dyn Serializer>,
+    pub(crate) config: Config,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pubsub: PubSub,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) transport: &'static str,
+    pub(crate) registration: Registration,
+    pub(crate) span: tracing::Span,
+}
+
+/// Limits in time that the driver watches itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Timeouts {
+    /// How long nothing may be written while something waits to be.
+    pub(crate) write: Duration,
+    /// How long a closing handshake may take.
+    pub(crate) close: Duration,
+    /// How long channels may take for their last callbacks.
+    pub(crate) terminate: Duration,
+}
+
+impl Session {
+    pub(crate) fn new(parts: SessionParts) -> Self {
+        Self { parts }
+    }
+
+    /// Connects the session with a transport. The future it returns is the connection: it ends when the
+    /// connection has, and dropping it cuts the connection.
+    pub fn run<T: Transport>(self, transport: T) -> Driver<T> {
+        let parts = self.parts;
+        let id_subscription = parts.socket.id().map(|id| {
+            let target = Target::Connection { inbox: Arc::clone(&parts.inbox) };
+            parts.pubsub.attach(id.into(), SubscriberId::next(), target)
+        });
+        let machine = Connection::new(
+            parts.config.clone(),
+            Arc::clone(&parts.routes),
+            Arc::clone(&parts.serializer),
+            now(),
+        );
+        Driver::new(parts, machine, id_subscription, transport)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("transport", &self.parts.transport).finish_non_exhaustive()
+    }
+}

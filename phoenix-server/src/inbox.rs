@@ -1,0 +1,178 @@
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use phoenix_proto::server::{ChannelId, CloseReason};
+use phoenix_proto::{Broadcast, Frame};
+
+/// How much may wait for a client, and what happens to one that does not keep up.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct QueueLimits {
+    /// Frames that wait in memory for one connection; 65,536 by default.
+    pub frames: usize,
+    /// Bytes of those frames; 64 MiB by default. Broadcast frames count for each connection, though all
+    /// share the same bytes.
+    pub bytes: usize,
+    /// What happens beyond these limits.
+    pub policy: SlowConsumer,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { frames: 65_536, bytes: 64 << 20, policy: SlowConsumer::Disconnect }
+    }
+}
+
+/// What happens to a client that takes its messages too slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SlowConsumer {
+    /// Its connection is closed with 1013: phoenix.js reconnects and joins again, while a gap in its
+    /// messages it could not notice.
+    #[default]
+    Disconnect,
+    /// Frames that do not fit are dropped and counted.
+    Drop,
+}
+
+/// Everything that reaches a connection from inside the program, in one order (protocol §11).
+///
+/// Wait direction: senders never wait for the connection; the connection waits for senders.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    limits: QueueLimits,
+}
+
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A frame of a channel or for it.
+    Frame(ChannelId, Frame),
+    /// An intercepted broadcast for a channel.
+    Broadcast(ChannelId, Arc<Broadcast>),
+    /// A typed message for a channel.
+    Info(ChannelId, Box<dyn Any + Send>),
+    /// End a channel at once, as a crash.
+    Abort(ChannelId),
+    /// End the connection.
+    Close(CloseReason),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// Frames and bytes in `items`.
+    queued: Load,
+    /// Frames and bytes that the connection has taken but not written.
+    unwritten: Load,
+    waker: Option<Waker>,
+    /// Whether the connection sleeps, so that an item has to wake it.
+    parked: bool,
+    closed: bool,
+    overflowed: bool,
+    dropped: u64,
+}
+
+/// A number of frames with their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) frames: usize,
+    pub(crate) bytes: usize,
+}
+
+/// The connection that an item was for is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+impl Inbox {
+    pub(crate) fn new(limits: QueueLimits) -> Self {
+        Self { state: Mutex::default(), limits }
+    }
+
+    /// Queues an item and wakes the connection if it sleeps.
+    pub(crate) fn push(&self, item: Item) -> Result<(), Gone> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Gone);
+        }
+        if let Item::Frame(_, frame) = &item {
+            let frames = state.queued.frames + state.unwritten.frames + 1;
+            let bytes = state.queued.bytes + state.unwritten.bytes + frame.len();
+            if frames > self.limits.frames || bytes > self.limits.bytes {
+                state.dropped += 1;
+                if self.limits.policy == SlowConsumer::Disconnect && !state.overflowed {
+                    state.overflowed = true;
+                    state.items.push_back(Item::Close(CloseReason::TooSlow));
+                    state.wake();
+                }
+                return Ok(());
+            }
+            state.queued.frames += 1;
+            state.queued.bytes += frame.len();
+        }
+        state.items.push_back(item);
+        state.wake();
+        Ok(())
+    }
+
+    /// Moves everything that is queued behind what is in `items`.
+    pub(crate) fn take(&self, items: &mut VecDeque<Item>) {
+        let mut state = self.state.lock();
+        let taken = std::mem::take(&mut state.queued);
+        state.unwritten.frames += taken.frames;
+        state.unwritten.bytes += taken.bytes;
+        state.parked = false;
+        items.append(&mut state.items);
+    }
+
+    /// Lets the connection sleep until the next item, unless there is one already; `unwritten` is what it
+    /// still has to write.
+    pub(crate) fn poll_park(&self, unwritten: Load, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        state.unwritten = unwritten;
+        if !state.items.is_empty() {
+            return Poll::Ready(());
+        }
+        if state.items.capacity() > KEPT_ITEMS {
+            state.items = VecDeque::new();
+        }
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.parked = true;
+        Poll::Pending
+    }
+
+    /// Refuses everything from now on and drops what is queued.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.waker = None;
+        let items = std::mem::take(&mut state.items);
+        // Dropping an item may run foreign code.
+        drop(state);
+        drop(items);
+    }
+
+    /// How many frames did not fit.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.state.lock().dropped
+    }
+}
+
+/// Room for items that a sleeping connection may keep.
+const KEPT_ITEMS: usize = 8;
+
+impl State {
+    fn wake(&mut self) {
+        if self.parked {
+            self.parked = false;
+            if let Some(waker) = &self.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}

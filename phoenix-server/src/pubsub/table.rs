@@ -1,0 +1,190 @@
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use phoenix_proto::server::{ChannelId, CloseReason};
+use phoenix_proto::{Broadcast, EncodeError, Frame, Serializer, Text};
+use slab::Slab;
+
+use super::subscription::Sender;
+use crate::inbox::{Inbox, Item};
+
+/// Names who subscribed, so that a broadcast can leave its sender out. One subscriber may have several
+/// subscriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SubscriberId(u64);
+
+impl SubscriberId {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Where a subscriber wants its broadcasts.
+pub(crate) enum Target {
+    /// To the client as an encoded frame, except intercepted events, which go to the channel.
+    Fastlane {
+        inbox: Arc<Inbox>,
+        channel: ChannelId,
+        serializer: Arc<dyn Serializer>,
+        intercepts: &'static [&'static str],
+    },
+    /// To the channel as an info of its own type.
+    Info { inbox: Arc<Inbox>, channel: ChannelId, map: Arc<InfoMap> },
+    /// To the connection whose socket id the topic is: `disconnect` closes it.
+    Connection { inbox: Arc<Inbox> },
+    /// To a queue of the application.
+    Queue(Sender),
+}
+
+pub(crate) type InfoMap = dyn Fn(&Arc<Broadcast>) -> Box<dyn Any + Send> + Send + Sync;
+
+/// The subscribers of every topic on this node.
+///
+/// Broadcasts share a read lock of their topic's shard; only subscribing and unsubscribing write.
+#[derive(Default)]
+pub(super) struct Table {
+    shards: [RwLock<HashMap<Text, Topic>>; SHARDS],
+    hasher: RandomState,
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Default)]
+struct Topic {
+    entries: Slab<Entry>,
+}
+
+struct Entry {
+    subscriber: SubscriberId,
+    target: Target,
+}
+
+/// A subscription that ends when it is dropped.
+pub(crate) struct TopicGuard {
+    table: Arc<Table>,
+    topic: Text,
+    key: usize,
+}
+
+impl Table {
+    pub(super) fn subscribe(self: &Arc<Self>, topic: Text, subscriber: SubscriberId, target: Target) -> TopicGuard {
+        let mut shard = self.shard(&topic).write();
+        let entries = &mut shard.entry(topic.clone()).or_default().entries;
+        if entries.capacity() == 0 {
+            // Most topics have one subscriber; a vector would start with room for four.
+            entries.reserve_exact(1);
+        }
+        let key = entries.insert(Entry { subscriber, target });
+        drop(shard);
+        TopicGuard { table: Arc::clone(self), topic, key }
+    }
+
+    /// Delivers to all subscribers of a topic except `from`; if it cannot be encoded for one of them, to none.
+    ///
+    /// Returns the number of subscribers it was delivered to.
+    pub(super) fn dispatch(
+        &self,
+        broadcast: &Arc<Broadcast>,
+        from: Option<SubscriberId>,
+    ) -> Result<usize, EncodeError> {
+        let shard = self.shard(&broadcast.topic).read();
+        let Some(topic) = shard.get(&*broadcast.topic) else { return Ok(0) };
+        let receivers = || topic.entries.iter().map(|(_, entry)| entry).filter(|entry| Some(entry.subscriber) != from);
+        let mut frames = Frames::default();
+        for entry in receivers() {
+            if let Some(serializer) = entry.target.fastlane(&broadcast.event) {
+                frames.encode(serializer, broadcast)?;
+            }
+        }
+        Ok(receivers().filter(|entry| entry.target.deliver(broadcast, &frames)).count())
+    }
+
+    pub(super) fn subscribers(&self, topic: &str) -> usize {
+        self.shard(topic).read().get(topic).map_or(0, |topic| topic.entries.len())
+    }
+
+    fn shard(&self, topic: &str) -> &RwLock<HashMap<Text, Topic>> {
+        // The high bits: the map of the shard uses the low ones.
+        let hash = self.hasher.hash_one(topic) >> 32;
+        &self.shards[usize::try_from(hash).unwrap_or_default() % SHARDS]
+    }
+}
+
+impl Target {
+    /// The serializer by which an event goes straight to the client.
+    fn fastlane(&self, event: &str) -> Option<&Arc<dyn Serializer>> {
+        match self {
+            Self::Fastlane { serializer, intercepts, .. } if !intercepts.contains(&event) => Some(serializer),
+            _ => None,
+        }
+    }
+
+    /// Whether the receiver was there.
+    fn deliver(&self, broadcast: &Arc<Broadcast>, frames: &Frames) -> bool {
+        let item = match self {
+            Self::Fastlane { channel, .. } => match self.fastlane(&broadcast.event).and_then(|s| frames.get(s)) {
+                Some(frame) => Item::Frame(*channel, frame.clone()),
+                None => Item::Broadcast(*channel, Arc::clone(broadcast)),
+            },
+            Self::Info { channel, map, .. } => Item::Info(*channel, map(broadcast)),
+            Self::Connection { .. } if broadcast.event != "disconnect" => return true,
+            Self::Connection { .. } => Item::Close(CloseReason::Disconnected),
+            Self::Queue(sender) => return sender.send(broadcast),
+        };
+        match self {
+            Self::Fastlane { inbox, .. } | Self::Info { inbox, .. } | Self::Connection { inbox } => {
+                inbox.push(item).is_ok()
+            }
+            Self::Queue(_) => false,
+        }
+    }
+}
+
+/// One broadcast encoded for each serializer that needs it: one or two in practice.
+#[derive(Default)]
+struct Frames(Vec<(Arc<dyn Serializer>, Frame)>);
+
+impl Frames {
+    fn get(&self, serializer: &Arc<dyn Serializer>) -> Option<&Frame> {
+        self.0.iter().find(|(known, _)| Arc::ptr_eq(known, serializer)).map(|(_, frame)| frame)
+    }
+
+    fn encode(&mut self, serializer: &Arc<dyn Serializer>, broadcast: &Broadcast) -> Result<(), EncodeError> {
+        if self.get(serializer).is_none() {
+            self.0.push((Arc::clone(serializer), serializer.encode_broadcast(broadcast)?));
+        }
+        Ok(())
+    }
+}
+
+impl TopicGuard {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
+impl Drop for TopicGuard {
+    fn drop(&mut self) {
+        let mut shard = self.table.shard(&self.topic).write();
+        let Some(topic) = shard.get_mut(&*self.topic) else { return };
+        let entry = topic.entries.try_remove(self.key);
+        if topic.entries.is_empty() {
+            shard.remove(&*self.topic);
+        }
+        // Dropping an entry may run foreign code.
+        drop(shard);
+        drop(entry);
+    }
+}
+
+impl fmt::Debug for TopicGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicGuard").field(&self.topic).finish()
+    }
+}

@@ -1,0 +1,161 @@
+//! One channel with its context, behind an interface without type parameters.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use phoenix_proto::server::Credit;
+use phoenix_proto::{Broadcast, Event, Payload, Ref, Status};
+use tracing::Instrument;
+
+use crate::{Channel, Context, Crash, End, Flow, JoinError};
+
+/// What a channel has to do next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Message { event: Event, reference: Option<Ref>, payload: Payload, credit: Credit },
+    Leave { reference: Option<Ref>, credit: Credit },
+    Broadcast(Arc<Broadcast>),
+    Info(Box<dyn Any + Send>),
+}
+
+/// A channel between two callbacks.
+pub(crate) trait Runner: Send {
+    /// Runs one callback; what it sends is in the inbox when the future is done.
+    fn run(self: Box<Self>, work: Work) -> BoxFuture<'static, (Box<dyn Runner>, Outcome)>;
+
+    /// Runs the last callback.
+    fn terminate(self: Box<Self>, end: End) -> BoxFuture<'static, ()>;
+
+    fn traps_exit(&self) -> bool;
+}
+
+/// How a callback ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Continue,
+    Stop(End),
+    Crash,
+}
+
+/// What became of a join: the channel and its reply, or why not.
+pub(crate) type Joined = Result<(Box<dyn Runner>, Payload), JoinError>;
+
+/// Runs the join callback of a channel type.
+pub(crate) fn join<C: Channel>(mut cx: Context<C>, params: Payload) -> BoxFuture<'static, Joined> {
+    let span = tracing::debug_span!("channel", topic = cx.topic());
+    let joining = async move {
+        let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
+        let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
+        cx.joined();
+        Ok((Box::new(Live { channel, cx }) as Box<dyn Runner>, reply))
+    };
+    joining.inspect(log_join).instrument(span).boxed()
+}
+
+fn log_join(joined: &Joined) {
+    match joined {
+        Ok(_) => tracing::info!("joined"),
+        Err(JoinError::Refused(_)) => tracing::info!("join refused"),
+        Err(JoinError::Crashed(crash)) => tracing::error!(%crash, "join crashed"),
+    }
+}
+
+struct Live<C: Channel> {
+    channel: C,
+    cx: Context<C>,
+}
+
+impl<C: Channel> Live<C> {
+    async fn handle(&mut self, work: Work) -> Result<Outcome, Crash> {
+        match work {
+            // The credit is given back when the message is done with.
+            Work::Message { event, reference, payload, credit: _credit } => {
+                self.cx.set_reference(reference);
+                let flow = self.channel.handle_in(event.as_str(), payload, &mut self.cx).await?;
+                let outcome = match flow {
+                    Flow::Reply(status, payload) => {
+                        self.cx.reply(status, payload)?;
+                        Outcome::Continue
+                    }
+                    Flow::StopWith(status, payload) => {
+                        self.cx.reply(status, payload)?;
+                        Outcome::Stop(End::Stopped)
+                    }
+                    Flow::Continue | Flow::Stop => silent(&flow),
+                };
+                self.cx.set_reference(None);
+                Ok(outcome)
+            }
+            Work::Leave { reference, credit: _credit } => {
+                self.cx.set_reference(reference);
+                self.cx.reply(Status::OK, Payload::EMPTY)?;
+                Ok(Outcome::Stop(End::Left))
+            }
+            Work::Broadcast(broadcast) => {
+                self.channel.handle_out(&broadcast, &mut self.cx).await.map(|flow| silent(&flow))
+            }
+            Work::Info(info) => match info.downcast() {
+                Ok(info) => self.channel.handle_info(*info, &mut self.cx).await.map(|flow| silent(&flow)),
+                // Handles and subscriptions are typed by the channel, so that nothing else comes here.
+                Err(_) => Ok(Outcome::Continue),
+            },
+        }
+    }
+}
+
+/// What a result means where there is no message to reply to.
+fn silent(flow: &Flow) -> Outcome {
+    match flow {
+        Flow::Continue | Flow::Reply(..) => Outcome::Continue,
+        Flow::Stop | Flow::StopWith(..) => Outcome::Stop(End::Stopped),
+    }
+}
+
+impl<C: Channel> Runner for Live<C> {
+    fn run(mut self: Box<Self>, work: Work) -> BoxFuture<'static, (Box<dyn Runner>, Outcome)> {
+        let span = tracing::debug_span!("channel", topic = self.cx.topic(), event = work.name());
+        let callback = async move {
+            let outcome = match AssertUnwindSafe(self.handle(work)).catch_unwind().await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(crash)) => crashed(&crash),
+                Err(panic) => crashed(&Crash::from_panic(&*panic)),
+            };
+            (self as Box<dyn Runner>, outcome)
+        };
+        callback.instrument(span).boxed()
+    }
+
+    fn terminate(mut self: Box<Self>, end: End) -> BoxFuture<'static, ()> {
+        let span = tracing::debug_span!("channel", topic = self.cx.topic(), %end);
+        let callback = async move {
+            let last = AssertUnwindSafe(self.channel.terminate(end, &mut self.cx));
+            if let Err(panic) = last.catch_unwind().await {
+                crashed(&Crash::from_panic(&*panic));
+            }
+        };
+        callback.instrument(span).boxed()
+    }
+
+    fn traps_exit(&self) -> bool {
+        C::TRAP_EXIT
+    }
+}
+
+fn crashed(crash: &Crash) -> Outcome {
+    tracing::error!(%crash, "channel crashed");
+    Outcome::Crash
+}
+
+impl Work {
+    fn name(&self) -> &str {
+        match self {
+            Self::Message { event, .. } => event.as_str(),
+            Self::Leave { .. } => "phx_leave",
+            Self::Broadcast(broadcast) => &broadcast.event,
+            Self::Info(_) => "(info)",
+        }
+    }
+}

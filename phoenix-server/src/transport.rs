@@ -1,0 +1,163 @@
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use phoenix_proto::server::CloseCode;
+use phoenix_proto::{Frame, Incoming};
+
+use crate::End;
+use crate::inbox::Load;
+
+/// Carries the frames of one connection: a WebSocket, a long-poll session, or anything of your own
+/// (FEATURES C21, C22).
+///
+/// [`Session::run`](crate::Session::run) drives it. All methods are polled by one task; a `Pending` must
+/// leave the task's waker behind, as in every `poll` function.
+pub trait Transport: Unpin {
+    /// Receives whatever is there into `incoming`: all of it that was read at once, in order.
+    ///
+    /// `Ready(Ok(()))` means that bytes arrived, even if no message is complete yet, and starts the idle time
+    /// again. It is not called while the connection has more to do than it should (backpressure).
+    ///
+    /// # Errors
+    /// [`Disconnect`] ends the connection; what is in `incoming` then still counts.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, incoming: &mut Vec<Incoming>) -> Poll<Result<(), Disconnect>>;
+
+    /// Writes as much of `outgoing` as goes without waiting; `Ready` when nothing is left, neither in it nor
+    /// in a buffer of the transport.
+    ///
+    /// # Errors
+    /// An error ends the connection.
+    fn poll_send(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<io::Result<()>>;
+
+    /// Says good-bye with a close code and closes the connection; polled until it is ready, a few seconds at
+    /// most.
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: Option<CloseCode>) -> Poll<()>;
+}
+
+/// Why a transport can receive no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Disconnect {
+    /// What the channels are told.
+    pub end: End,
+    /// The close code to send, if the peer can still be told.
+    pub code: Option<CloseCode>,
+}
+
+impl Disconnect {
+    /// The peer is gone without a word.
+    pub const GONE: Self = Self { end: End::PeerClosed, code: None };
+
+    /// The peer said good-bye, and is answered with a code.
+    pub fn closed(code: CloseCode) -> Self {
+        Self { end: End::LocalClosed, code: Some(code) }
+    }
+
+    /// The peer broke the rules, and is told by a code.
+    pub fn violation(code: CloseCode) -> Self {
+        Self { end: End::ProtocolError, code: Some(code) }
+    }
+}
+
+/// The frames that wait to be written, oldest first; the first may be written in part.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    frames: VecDeque<Frame>,
+    /// Bytes of the first frame that are written already.
+    written: usize,
+    bytes: usize,
+}
+
+impl Outgoing {
+    /// Takes the oldest frame.
+    pub fn pop(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.len() - self.written;
+        self.written = 0;
+        Some(frame)
+    }
+
+    /// The unwritten bytes as WebSocket frames, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let mut skip = self.written;
+        self.frames.iter().map(move |frame| &frame.wire()[std::mem::take(&mut skip)..])
+    }
+
+    /// Takes the oldest chunk as shared bytes.
+    pub fn pop_chunk(&mut self) -> Option<Bytes> {
+        let written = self.written;
+        self.pop().map(|frame| frame.wire().slice(written..))
+    }
+
+    /// Drops so many bytes of the chunks, which are written.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn advance(&mut self, mut bytes: usize) {
+        self.bytes -= bytes;
+        while bytes > 0 {
+            let left = self.frames[0].len() - self.written;
+            if bytes < left {
+                self.written += bytes;
+                return;
+            }
+            bytes -= left;
+            self.written = 0;
+            self.frames.pop_front();
+        }
+    }
+
+    /// How many frames are not written completely.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether everything is written.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        Load { frames: self.frames.len(), bytes: self.bytes }
+    }
+
+    /// Gives the memory of an empty queue back.
+    pub(crate) fn shrink(&mut self) {
+        if self.frames.is_empty() && self.frames.capacity() > KEPT_FRAMES {
+            self.frames = VecDeque::new();
+        }
+    }
+}
+
+/// Room for frames that an idle connection may keep.
+const KEPT_FRAMES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &str) -> Frame {
+        Frame::text(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn partial_writes_continue_where_they_stopped() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(frame("abc"));
+        outgoing.push(frame("de"));
+        assert_eq!(outgoing.load(), Load { frames: 2, bytes: 9 });
+        outgoing.advance(3);
+        assert_eq!(outgoing.chunks().map(<[u8]>::to_vec).collect::<Vec<_>>(), [b"bc".to_vec(), b"\x81\x02de".to_vec()]);
+        outgoing.advance(4);
+        assert_eq!(outgoing.pop_chunk().unwrap(), &b"de"[..]);
+        assert!(outgoing.is_empty());
+        assert_eq!(outgoing.load(), Load::default());
+    }
+}
