@@ -114,6 +114,11 @@ impl Outgoing {
         self.frames.len()
     }
 
+    /// Whether some bytes of the oldest frame are written, but not all.
+    pub fn is_partly_written(&self) -> bool {
+        self.written > 0
+    }
+
     /// Whether everything is written.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

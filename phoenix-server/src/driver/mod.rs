@@ -4,7 +4,9 @@ mod channels;
 mod connection;
 mod session;
 mod timer;
+mod websocket;
 
 pub use connection::Driver;
 pub use session::Session;
-pub(crate) use session::SessionParts;
+pub(crate) use session::{SessionParts, Timeouts};
+pub use websocket::WebSocket;

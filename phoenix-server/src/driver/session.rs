@@ -30,6 +30,8 @@ pub(crate) struct SessionParts {
     pub(crate) pubsub: PubSub,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) transport: &'static str,
+    /// Held for as long as the connection lives.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
     pub(crate) registration: Registration,
     pub(crate) span: tracing::Span,
 }
@@ -43,6 +45,16 @@ pub(crate) struct Timeouts {
     pub(crate) close: Duration,
     /// How long channels may take for their last callbacks.
     pub(crate) terminate: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            write: Duration::from_secs(30),
+            close: Duration::from_secs(2),
+            terminate: Duration::from_secs(5),
+        }
+    }
 }
 
 impl Session {

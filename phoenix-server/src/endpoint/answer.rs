@@ -1,0 +1,47 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::driver::{Driver, Session, WebSocket};
+use crate::websocket::{Deflater, Reader};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// The path is none of the endpoint's: the request is the application's.
+    NotFound,
+    /// The request is answered.
+    Response(Response<Bytes>),
+    /// The request becomes a WebSocket.
+    Upgrade(Box<Upgrade>),
+}
+
+/// An accepted WebSocket upgrade: the answer to send, and the connection that then begins.
+#[must_use = "an upgrade does nothing until it is run"]
+pub struct Upgrade {
+    pub(super) response: Response<()>,
+    pub(super) session: Session,
+    pub(super) reader: Reader,
+    pub(super) deflater: Option<Deflater>,
+}
+
+impl Upgrade {
+    /// The answer to the request, status 101 with all headers.
+    pub fn response(&self) -> &Response<()> {
+        &self.response
+    }
+
+    /// Runs the connection over the stream that the request came on; `read_ahead` is what was read beyond the
+    /// request. The stream should have `TCP_NODELAY` set.
+    pub fn run<IO: AsyncRead + AsyncWrite + Unpin>(self, io: IO, read_ahead: Bytes) -> Driver<WebSocket<IO>> {
+        self.session.run(WebSocket::new(io, read_ahead, self.reader, self.deflater))
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").field("response", &self.response).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use phoenix_proto::PatternError;
+use thiserror::Error;
+
+use super::mount::Mount;
+use super::{Endpoint, Inner, SocketOptions};
+use crate::http_facts::{CheckOrigin, ConnectInfoError, InvalidSubprotocol, PathPatternError};
+use crate::pubsub::PubSub;
+use crate::socket::{self, Handler};
+use crate::Socket;
+
+/// Collects what an [`Endpoint`] is made of.
+pub struct EndpointBuilder {
+    mounts: Vec<(String, Result<Arc<dyn Handler>, PatternError>, SocketOptions)>,
+    pubsub: PubSub,
+    check_origin: CheckOrigin,
+    url_host: String,
+}
+
+/// An endpoint that cannot be started as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// A channel's topic pattern is malformed (FEATURES A48).
+    #[error(transparent)]
+    TopicPattern(#[from] PatternError),
+    /// The path of a mount or transport is malformed.
+    #[error(transparent)]
+    Path(#[from] PathPatternError),
+    /// Neither origin nor CSRF token would be checked (FEATURES D40), or a session has no store.
+    #[error(transparent)]
+    ConnectInfo(#[from] ConnectInfoError),
+    /// A subprotocol is no valid token.
+    #[error(transparent)]
+    Subprotocol(#[from] InvalidSubprotocol),
+}
+
+impl Default for EndpointBuilder {
+    fn default() -> Self {
+        Self {
+            mounts: Vec::new(),
+            pubsub: PubSub::local(),
+            check_origin: CheckOrigin::default(),
+            url_host: "localhost".to_owned(),
+        }
+    }
+}
+
+impl EndpointBuilder {
+    /// Mounts a socket at a path, which may have `:name` variables (FEATURES D1, D29, D43).
+    pub fn socket<S: Socket>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts.push((path.to_owned(), socket::handler::<S>(), options));
+        self
+    }
+
+    /// Sets the PubSub; by default the endpoint has one of its own that stays in the process (FEATURES E9).
+    pub fn pubsub(mut self, pubsub: PubSub) -> Self {
+        self.pubsub = pubsub;
+        self
+    }
+
+    /// Sets which origins may connect where a mount does not say (FEATURES E10);
+    /// [`CheckOrigin::Host`] by default.
+    pub fn check_origin(mut self, policy: CheckOrigin) -> Self {
+        self.check_origin = policy;
+        self
+    }
+
+    /// Sets the host under which browsers know this server, for [`CheckOrigin::Host`] (FEATURES E11);
+    /// `localhost` by default.
+    pub fn url_host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.url_host);
+        self
+    }
+
+    /// Validates everything and makes the endpoint.
+    ///
+    /// # Errors
+    /// [`EndpointError`] for the first thing that is wrong.
+    pub fn build(self) -> Result<Endpoint, EndpointError> {
+        let Self { mounts, pubsub, check_origin, url_host } = self;
+        let mounts = mounts
+            .into_iter()
+            .map(|(path, handler, options)| Mount::new(&path, handler?, &options, &check_origin, &url_host))
+            .collect::<Result<_, _>>()?;
+        Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub }) })
+    }
+}
+
+impl std::fmt::Debug for EndpointBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let paths: Vec<_> = self.mounts.iter().map(|(path, ..)| path).collect();
+        f.debug_struct("EndpointBuilder").field("paths", &paths).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Where sockets are mounted, and what becomes of an HTTP request (FEATURES D, E).
+
+mod answer;
+mod builder;
+mod mount;
+mod options;
+mod upgrade;
+
+use std::fmt;
+use std::sync::Arc;
+
+use phoenix_proto::server::CloseReason;
+use phoenix_proto::{Payload, Text};
+
+use crate::http_facts::HttpRequest;
+use crate::pubsub::{BroadcastError, PubSub};
+pub use answer::{Answer, Upgrade};
+pub use builder::{EndpointBuilder, EndpointError};
+use mount::Mount;
+pub use options::{ErrorHandler, SocketOptions, WebSocketOptions};
+
+/// The sockets of an application and everything they share; cheap to clone.
+///
+/// An adapter hands it the requests of a framework. The handles on it work anywhere in the program.
+#[derive(Clone)]
+pub struct Endpoint {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    mounts: Vec<Mount>,
+    pubsub: PubSub,
+}
+
+impl Endpoint {
+    /// An endpoint without sockets, to add some to.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::default()
+    }
+
+    /// Whether a path is one of this endpoint's, so that an adapter leaves all others to the application.
+    pub fn serves(&self, path: &str) -> bool {
+        self.inner.mounts.iter().any(|mount| mount.find(path).is_some())
+    }
+
+    /// The paths of all transports as patterns, with variables as `:name`.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.inner.mounts.iter().flat_map(Mount::paths)
+    }
+
+    /// Decides what becomes of a request: runs the checks of its mount and the socket's `connect`
+    /// (protocol §7).
+    pub async fn handle(&self, request: HttpRequest) -> Answer {
+        for mount in &self.inner.mounts {
+            if let Some(found) = mount.find(request.routed_path()) {
+                return mount.handle(found, request, &self.inner.pubsub).await;
+            }
+        }
+        Answer::NotFound
+    }
+
+    /// The PubSub that all sockets of this endpoint share.
+    pub fn pubsub(&self) -> &PubSub {
+        &self.inner.pubsub
+    }
+
+    /// Sends an event to all subscribers of a topic (FEATURES E3).
+    ///
+    /// # Errors
+    /// [`BroadcastError`]; then nobody received it.
+    pub fn broadcast(
+        &self,
+        topic: impl Into<Text>,
+        event: impl Into<Text>,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        self.pubsub().broadcast(topic, event, payload)
+    }
+
+    /// Closes all connections with that socket id, on every node, with 1001; phoenix.js then reconnects
+    /// (FEATURES A33, protocol §13).
+    ///
+    /// # Errors
+    /// [`BroadcastError`] when other nodes cannot be reached.
+    pub fn disconnect(&self, id: impl Into<Text>) -> Result<(), BroadcastError> {
+        self.pubsub().broadcast(id, "disconnect", Payload::EMPTY)
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.inner.mounts.iter().map(|mount| mount.registry().len()).sum()
+    }
+
+    /// Closes all connections with 1012, those without channels too (protocol §14), and returns their number.
+    pub fn drain(&self) -> usize {
+        self.inner.mounts.iter().map(|mount| mount.registry().close_all(&CloseReason::Draining)).sum()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("paths", &self.paths().collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use phoenix_proto::Serializers;
+
+use crate::http_facts::{CheckOrigin, ConnectInfoOptions};
+use crate::{QueueLimits, Refused};
+
+/// How a socket is mounted (FEATURES D2–D6).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SocketOptions {
+    /// The WebSocket transport, on by default (FEATURES D2).
+    pub websocket: Option<WebSocketOptions>,
+    /// Whether clients may send a token outside of the parameters, which
+    /// [`ConnectInfo::auth_token`](crate::ConnectInfo) then has (FEATURES D5).
+    pub auth_token: bool,
+    /// How many channels one connection may have (FEATURES A10); 100 by default.
+    pub max_channels: usize,
+    /// How much may wait for one client.
+    pub queue: QueueLimits,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            websocket: Some(WebSocketOptions::default()),
+            auth_token: false,
+            max_channels: 100,
+            queue: QueueLimits::default(),
+        }
+    }
+}
+
+impl SocketOptions {
+    /// The defaults of Phoenix.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the options of the WebSocket transport.
+    pub fn websocket(mut self, options: WebSocketOptions) -> Self {
+        self.websocket = Some(options);
+        self
+    }
+
+    /// Turns the WebSocket transport off; its path then belongs to the application.
+    pub fn without_websocket(mut self) -> Self {
+        self.websocket = None;
+        self
+    }
+
+    /// Lets clients send a token outside of the parameters (FEATURES D5).
+    pub fn auth_token(mut self, enabled: bool) -> Self {
+        self.auth_token = enabled;
+        self
+    }
+
+    /// Sets how many channels one connection may have (FEATURES A10).
+    pub fn max_channels(mut self, limit: usize) -> Self {
+        self.max_channels = limit;
+        self
+    }
+
+    /// Sets how much may wait for one client.
+    pub fn queue(mut self, limits: QueueLimits) -> Self {
+        self.queue = limits;
+        self
+    }
+}
+
+/// Options of the WebSocket transport (FEATURES D7–D24).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WebSocketOptions {
+    /// The path below that of the mount, which may have several segments and `:name` variables
+    /// (FEATURES D7); `/websocket` by default.
+    pub path: String,
+    /// The serializers by version (FEATURES D8); V1 and V2 by default.
+    pub serializers: Serializers,
+    /// Which origins may connect (FEATURES D10); the endpoint's policy by default.
+    pub check_origin: Option<CheckOrigin>,
+    /// What `connect` is told about the request (FEATURES D11, D13); nothing but the parameters by default.
+    pub connect_info: ConnectInfoOptions,
+    /// After how long without a received byte a connection is closed (FEATURES D16); 60 s by default, `None`
+    /// for never.
+    pub timeout: Option<Duration>,
+    /// The largest frame in bytes, header included (FEATURES D17); 10,000,000 by default.
+    pub max_frame_size: usize,
+    /// The largest message of several frames in bytes; 8,000,000 by default.
+    pub max_message_size: usize,
+    /// Whether clients may negotiate permessage-deflate (FEATURES D19); off by default.
+    pub compress: bool,
+    /// The subprotocols in order of preference, `None` to ignore what clients offer (FEATURES D20).
+    pub subprotocols: Option<Vec<String>>,
+    /// What answers a request that `connect` refused with a reason (FEATURES D21); 403 by default.
+    pub error_handler: Option<ErrorHandler>,
+    /// How long nothing may be written while something waits to be; 30 s by default.
+    pub write_timeout: Duration,
+}
+
+impl Default for WebSocketOptions {
+    fn default() -> Self {
+        Self {
+            path: "/websocket".to_owned(),
+            serializers: Serializers::default(),
+            check_origin: None,
+            connect_info: ConnectInfoOptions::default(),
+            timeout: Some(Duration::from_secs(60)),
+            max_frame_size: 10_000_000,
+            max_message_size: 8_000_000,
+            compress: false,
+            subprotocols: None,
+            error_handler: None,
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl WebSocketOptions {
+    /// The defaults of Phoenix.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the path below that of the mount.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sets the serializers.
+    pub fn serializers(mut self, serializers: Serializers) -> Self {
+        self.serializers = serializers;
+        self
+    }
+
+    /// Sets which origins may connect.
+    pub fn check_origin(mut self, policy: CheckOrigin) -> Self {
+        self.check_origin = Some(policy);
+        self
+    }
+
+    /// Sets what `connect` is told about the request.
+    pub fn connect_info(mut self, options: ConnectInfoOptions) -> Self {
+        self.connect_info = options;
+        self
+    }
+
+    /// Sets after how long without a received byte a connection is closed, `None` for never.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the largest frame in bytes, header included.
+    pub fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.max_frame_size = bytes;
+        self
+    }
+
+    /// Sets the largest message of several frames in bytes.
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Lets clients negotiate permessage-deflate.
+    pub fn compress(mut self, enabled: bool) -> Self {
+        self.compress = enabled;
+        self
+    }
+
+    /// Sets the subprotocols in order of preference.
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets what answers a request that `connect` refused with a reason.
+    pub fn error_handler(
+        mut self,
+        handler: impl Fn(&Refused) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.error_handler = Some(ErrorHandler(Arc::new(handler)));
+        self
+    }
+
+    /// Sets how long nothing may be written while something waits to be.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
+        self
+    }
+}
+
+/// Turns a refusal with a reason into an HTTP answer.
+#[derive(Clone)]
+pub struct ErrorHandler(Arc<dyn Fn(&Refused) -> Response<Bytes> + Send + Sync>);
+
+impl ErrorHandler {
+    pub(crate) fn answer(&self, refused: &Refused) -> Response<Bytes> {
+        (self.0)(refused)
+    }
+}
+
+impl fmt::Debug for ErrorHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErrorHandler")
+    }
+}
