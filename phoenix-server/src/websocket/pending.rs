@@ -64,15 +64,16 @@ impl Pending {
 
     /// The message under way, begun by `header` if there is none.
     pub(crate) fn message_for(&mut self, header: FrameHeader) -> &mut PendingMessage {
-        self.message.get_or_insert_with(|| PendingMessage { start: header, data: Vec::new() })
+        self.message.get_or_insert_with(|| PendingMessage::new(header))
+    }
+
+    /// Ends the message under way, which may have begun with `header`.
+    pub(crate) fn take_message(&mut self, header: FrameHeader) -> PendingMessage {
+        self.message.take().unwrap_or_else(|| PendingMessage::new(header))
     }
 
     pub(crate) fn message(&self) -> Option<&PendingMessage> {
         self.message.as_ref()
-    }
-
-    pub(crate) fn take_message(&mut self) -> Option<PendingMessage> {
-        self.message.take()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -90,6 +91,10 @@ pub(crate) struct PendingMessage {
 }
 
 impl PendingMessage {
+    fn new(start: FrameHeader) -> Self {
+        Self { start, data: Vec::new() }
+    }
+
     /// Appends `chunk`, behind which `missing` bytes of the frame `header` are still to come.
     ///
     /// What a header announces is reserved in steps no larger than what arrived before (or [`RESERVE_STEP`]), so that
