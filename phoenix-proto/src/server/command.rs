@@ -109,21 +109,40 @@ pub enum CloseReason {
 impl CloseReason {
     /// The WebSocket close code; never 1000, after which phoenix.js would not reconnect.
     pub fn code(&self) -> CloseCode {
-        CloseCode(match self {
-            Self::Disconnected => 1001,
-            Self::Idle => 1002,
-            Self::Malformed(_) | Self::Unencodable(_) | Self::Internal => 1011,
-            Self::Draining => 1012,
-            Self::TooSlow => 1013,
-        })
+        match self {
+            Self::Disconnected => CloseCode::GOING_AWAY,
+            Self::Idle => CloseCode::PROTOCOL_ERROR,
+            Self::Malformed(_) | Self::Unencodable(_) | Self::Internal => CloseCode::INTERNAL_ERROR,
+            Self::Draining => CloseCode::RESTART,
+            Self::TooSlow => CloseCode::TRY_AGAIN_LATER,
+        }
     }
 }
 
-/// A WebSocket close code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The status code of a close frame (RFC 6455 §7.4, protocol §8.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
+    /// The purpose is fulfilled; phoenix.js does not reconnect.
+    pub const NORMAL: Self = Self(1000);
+    /// Forced disconnect.
+    pub const GOING_AWAY: Self = Self(1001);
+    /// The peer broke the protocol, or was silent for too long.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// A message is not what its type promises, such as text that is not UTF-8.
+    pub const INVALID_DATA: Self = Self(1007);
+    /// A frame that is legal but pointless.
+    pub const POLICY_VIOLATION: Self = Self(1008);
+    /// A frame or a message is over a limit.
+    pub const TOO_BIG: Self = Self(1009);
+    /// The connection cannot go on, as after a message that cannot be decoded.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+    /// The server is draining.
+    pub const RESTART: Self = Self(1012);
+    /// The client is too slow for what it subscribed to.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+
     /// A code as it stands on the wire.
     pub const fn new(code: u16) -> Self {
         Self(code)

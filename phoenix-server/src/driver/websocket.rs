@@ -196,7 +196,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WebSocket<IO> {
                     self.closing = Closing::Linger;
                 }
                 Closing::Linger => {
-                    let lingers = code == Some(websocket::MESSAGE_TOO_BIG);
+                    let lingers = code == Some(CloseCode::TOO_BIG);
                     let read = READ_BUFFER.with_borrow_mut(|buffer| {
                         let mut read = ReadBuf::new(buffer);
                         let polled = Pin::new(&mut self.io).poll_read(cx, &mut read);
