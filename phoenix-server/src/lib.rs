@@ -3,5 +3,7 @@
 mod http_facts;
 
 pub use http_facts::{
-    HttpRequest, Param, Params, ParamsError, PathParams, PathPattern, PathPatternError, PeerData, VsnNotText,
+    CheckOrigin, HttpRequest, InvalidSubprotocol, Negotiation, Origin, OriginPattern, OriginPatternError,
+    OriginRefused, Param, Params, ParamsError, PathParams, PathPattern, PathPatternError, PeerData,
+    SubprotocolError, Subprotocols, VsnNotText,
 };
