@@ -3,7 +3,10 @@
 mod http_facts;
 
 pub use http_facts::{
-    CheckOrigin, HttpRequest, InvalidSubprotocol, Negotiation, Origin, OriginPattern, OriginPatternError,
-    OriginRefused, Param, Params, ParamsError, PathParams, PathPattern, PathPatternError, PeerData,
-    SubprotocolError, Subprotocols, VsnNotText,
+    CheckOrigin, ConnectInfo, ConnectInfoError, ConnectInfoKey, ConnectInfoOptions, ConnectUri, CsrfState,
+    Encryptor, HeaderList, HttpRequest, InvalidCookieName, InvalidCsrfState, InvalidSubprotocol, MaxAge,
+    Negotiation, Origin, OriginPattern, OriginPatternError, OriginRefused, Param, ParamFilter, Params,
+    ParamsError, PathParams, PathPattern, PathPatternError, PeerData, SameSite, SecretKeyBase,
+    SecretTooShort, Session, SessionConfig, SessionStore, Signer, SubprotocolError, Subprotocols,
+    TokenDataError, TokenError, UnixMillis, VsnNotText,
 };
