@@ -106,10 +106,11 @@ impl HttpRequest {
     }
 
     fn authority(&self) -> &str {
-        match self.uri().authority() {
+        let authority = match self.uri().authority() {
             Some(authority) => authority.as_str(),
             None => self.header(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
-        }
+        };
+        authority.rsplit_once('@').map_or(authority, |(_user_info, authority)| authority)
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_absolute_target_wins_over_the_host_header() {
-        let request = request(Request::get("http://a.com:81/x?y").header("host", "b.com:82"));
+        let request = request(Request::get("http://me:1@a.com:81/x?y").header("host", "b.com:82"));
         assert_eq!(
             (request.host(), request.port(), request.path(), request.query()),
             ("a.com", 81, "/x", "y")
