@@ -1,33 +1,44 @@
-//! Phoenix Channels server runtime on tokio: sockets, channels, PubSub.
+//! Phoenix Channels server runtime on tokio: sockets, channels, `PubSub`.
 
 mod channel;
 mod context;
 mod crash;
 mod driver;
+mod endpoint;
 mod handle;
+mod http_facts;
 mod inbox;
 mod pubsub;
+mod refused;
 mod registry;
 mod runner;
 mod socket;
 mod transport;
+mod websocket;
 
 pub use channel::{Channel, End, Flow, JoinError};
 pub use context::{Context, ReplyError};
 pub use crash::Crash;
-pub use driver::{Driver, Session};
+pub use driver::{Accepted, Driver, WebSocket};
+pub use endpoint::{
+    Answer, Endpoint, EndpointBuilder, EndpointError, ErrorHandler, SocketOptions, Upgrade, WebSocketOptions,
+};
 pub use handle::{ChannelHandle, ReplyTo, SendError};
+pub use http_facts::{
+    CheckOrigin, ConnectInfo, ConnectInfoError, ConnectInfoKey, ConnectInfoOptions, ConnectUri, CsrfState,
+    Encryptor, HeaderList, HttpRequest, InvalidCookieName, InvalidCsrfState, InvalidSubprotocol, MaxAge,
+    Origin, OriginPattern, OriginPatternError, Param, ParamFilter, Params, ParamsError, PathPatternError,
+    PeerData, SameSite, SecretKeyBase, SecretTooShort, Session, SessionConfig, SessionStore, Signer,
+    TokenDataError, TokenError, UnixMillis,
+};
 pub use inbox::{QueueLimits, SlowConsumer};
 pub use pubsub::{BroadcastError, PubSub, Subscription, SubscriptionError};
+pub use refused::Refused;
 pub use socket::{Router, Socket};
 pub use transport::{Disconnect, Outgoing, Transport};
 
 pub use phoenix_proto::server::CloseCode;
-pub use phoenix_proto::{Broadcast, Event, Frame, Incoming, Json, Opcode, Payload, PayloadError, Ref, Status, Text};
-
-/// What a client tells when it connects.
-#[derive(Debug)]
-pub struct ConnectInfo;
-/// A refused connection.
-#[derive(Debug)]
-pub struct Refused;
+pub use phoenix_proto::{
+    Broadcast, EncodeError, Event, Frame, Incoming, Json, Opcode, PatternError, Payload, PayloadError, Ref,
+    Requirement, Serializer, Serializers, Status, Text, V1, V2,
+};
