@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use phoenix_proto::{Broadcast, Payload, Ref, Serializer, Status, Text};
 
-use crate::handle::{ChannelHandle, Link, ReplyTo, SendError};
 use crate::Channel;
+use crate::handle::{ChannelHandle, Link, ReplyTo, SendError};
 use crate::pubsub::{PubSub, Target, TopicGuard};
 
 /// What a channel's callbacks can do besides returning a result.
@@ -124,7 +124,11 @@ impl<C: Channel> Context<C> {
     ///
     /// # Errors
     /// [`SendError`] when nobody received it.
-    pub fn broadcast_from(&self, event: impl Into<Text>, payload: impl Into<Payload>) -> Result<(), SendError> {
+    pub fn broadcast_from(
+        &self,
+        event: impl Into<Text>,
+        payload: impl Into<Payload>,
+    ) -> Result<(), SendError> {
         self.publish(event.into(), payload.into(), true)
     }
 
@@ -167,14 +171,17 @@ impl<C: Channel> Context<C> {
             intercepts: C::INTERCEPTS,
         };
         self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(self.link.pubsub.attach(self.link.topic.clone(), self.link.subscriber, target));
+        self.subscriptions.push(self.link.pubsub.attach(
+            self.link.topic.clone(),
+            self.link.subscriber,
+            target,
+        ));
         self.joined = true;
     }
 
     pub(crate) fn set_reference(&mut self, reference: Option<Ref>) {
         self.reference = reference;
     }
-
 }
 
 /// A channel that outlives its connection for a moment talks to nobody, which is no fault of its own.

@@ -67,7 +67,12 @@ impl Link {
         self.send(Item::Frame(self.channel, frame))
     }
 
-    pub(crate) fn reply(&self, reference: Option<Ref>, status: Status, payload: Payload) -> Result<(), SendError> {
+    pub(crate) fn reply(
+        &self,
+        reference: Option<Ref>,
+        status: Status,
+        payload: Payload,
+    ) -> Result<(), SendError> {
         let topic = self.topic.clone().into();
         let join_ref = self.join_ref.clone();
         let frame = self.serializer.encode_reply(&Reply { join_ref, reference, topic, status, payload })?;

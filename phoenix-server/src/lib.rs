@@ -27,9 +27,10 @@ pub use handle::{ChannelHandle, ReplyTo, SendError};
 pub use http_facts::{
     CheckOrigin, ConnectInfo, ConnectInfoError, ConnectInfoKey, ConnectInfoOptions, ConnectUri, CsrfState,
     Encryptor, HeaderList, HttpRequest, InvalidCookieName, InvalidCsrfState, InvalidSubprotocol, MaxAge,
-    Origin, OriginPattern, OriginPatternError, Param, ParamFilter, Params, ParamsError, PathPatternError,
-    PeerData, SameSite, SecretKeyBase, SecretTooShort, Session, SessionConfig, SessionStore, Signer,
-    TokenDataError, TokenError, UnixMillis,
+    Negotiation, Origin, OriginPattern, OriginPatternError, OriginRefused, Param, ParamFilter, Params,
+    ParamsError, PathParams, PathPattern, PathPatternError, PeerData, SameSite, SecretKeyBase,
+    SecretTooShort, Session, SessionConfig, SessionStore, Signer, SubprotocolError, Subprotocols,
+    TokenDataError, TokenError, UnixMillis, VsnNotText,
 };
 pub use inbox::{QueueLimits, SlowConsumer};
 pub use pubsub::{BroadcastError, PubSub, Subscription, SubscriptionError};

@@ -57,7 +57,11 @@ impl<S: Socket> Router<S> {
         self.route::<C>(pattern, Some(Arc::new(data)))
     }
 
-    fn route<C: Channel<Socket = S>>(&mut self, pattern: &str, data: Option<Arc<dyn Any + Send + Sync>>) -> &mut Self {
+    fn route<C: Channel<Socket = S>>(
+        &mut self,
+        pattern: &str,
+        data: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> &mut Self {
         match pattern.parse() {
             Ok(pattern) => {
                 self.routes.add(pattern);
@@ -77,7 +81,8 @@ impl<S: Socket> Router<S> {
 pub(crate) trait Handler: Send + Sync {
     fn routes(&self) -> &Arc<Routes>;
 
-    fn connect(self: Arc<Self>, info: ConnectInfo) -> BoxFuture<'static, Result<Arc<dyn Connected>, Refused>>;
+    fn connect(self: Arc<Self>, info: ConnectInfo)
+    -> BoxFuture<'static, Result<Arc<dyn Connected>, Refused>>;
 }
 
 /// A connected socket without its type.
@@ -112,7 +117,10 @@ impl<S: Socket> Handler for SocketHandler<S> {
         &self.routes
     }
 
-    fn connect(self: Arc<Self>, info: ConnectInfo) -> BoxFuture<'static, Result<Arc<dyn Connected>, Refused>> {
+    fn connect(
+        self: Arc<Self>,
+        info: ConnectInfo,
+    ) -> BoxFuture<'static, Result<Arc<dyn Connected>, Refused>> {
         async move {
             let socket = Arc::new(S::connect(info).await?);
             Ok(Arc::new(ConnectedSocket { socket, handler: self }) as Arc<dyn Connected>)

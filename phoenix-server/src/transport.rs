@@ -12,7 +12,7 @@ use crate::inbox::Load;
 /// Carries the frames of one connection: a WebSocket, a long-poll session, or anything of your own
 /// (FEATURES C21, C22).
 ///
-/// [`Session::run`](crate::Session::run) drives it. All methods are polled by one task; a `Pending` must
+/// [`Accepted::run`](crate::Accepted::run) drives it. All methods are polled by one task; a `Pending` must
 /// leave the task's waker behind, as in every `poll` function.
 pub trait Transport: Unpin {
     /// Receives whatever is there into `incoming`: all of it that was read at once, in order.
@@ -22,7 +22,11 @@ pub trait Transport: Unpin {
     ///
     /// # Errors
     /// [`Disconnect`] ends the connection; what is in `incoming` then still counts.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, incoming: &mut Vec<Incoming>) -> Poll<Result<(), Disconnect>>;
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        incoming: &mut Vec<Incoming>,
+    ) -> Poll<Result<(), Disconnect>>;
 
     /// Writes as much of `outgoing` as goes without waiting; `Ready` when nothing is left, neither in it nor
     /// in a buffer of the transport.
@@ -159,7 +163,10 @@ mod tests {
         outgoing.push(frame("de"));
         assert_eq!(outgoing.load(), Load { frames: 2, bytes: 9 });
         outgoing.advance(3);
-        assert_eq!(outgoing.chunks().map(<[u8]>::to_vec).collect::<Vec<_>>(), [b"bc".to_vec(), b"\x81\x02de".to_vec()]);
+        assert_eq!(
+            outgoing.chunks().map(<[u8]>::to_vec).collect::<Vec<_>>(),
+            [b"bc".to_vec(), b"\x81\x02de".to_vec()]
+        );
         outgoing.advance(4);
         assert_eq!(outgoing.pop_chunk().unwrap(), &b"de"[..]);
         assert!(outgoing.is_empty());

@@ -132,7 +132,12 @@ impl Channels {
     }
 
     /// Starts the end of a channel: no work is done any more but its last callback.
-    pub(super) fn terminate(&mut self, channel: ChannelId, runner: Box<dyn Runner>, end: End) -> Option<Callback> {
+    pub(super) fn terminate(
+        &mut self,
+        channel: ChannelId,
+        runner: Box<dyn Runner>,
+        end: End,
+    ) -> Option<Callback> {
         let cell = self.cell(channel)?;
         cell.phase = Phase::Terminating;
         cell.mailbox = VecDeque::new();
@@ -171,7 +176,12 @@ impl Channels {
     }
 
     /// Polls a new callback once, and keeps it if it waits.
-    pub(super) fn start(&mut self, channel: ChannelId, mut callback: Callback, cx: &mut Context<'_>) -> Option<Done> {
+    pub(super) fn start(
+        &mut self,
+        channel: ChannelId,
+        mut callback: Callback,
+        cx: &mut Context<'_>,
+    ) -> Option<Done> {
         if let Poll::Ready(done) = callback.poll_unpin(cx) {
             return Some(done);
         }

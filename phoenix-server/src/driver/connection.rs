@@ -10,8 +10,8 @@ use std::time::Instant;
 use phoenix_proto::Incoming;
 use phoenix_proto::server::{ChannelId, CloseCode, CloseReason, Command, Connection, JoinRequest, Notice};
 
+use super::accepted::AcceptedParts;
 use super::channels::{Callback, Channels, Done, Ended};
-use super::session::SessionParts;
 use super::timer::{Timer, now};
 use crate::handle::Link;
 use crate::inbox::Item;
@@ -27,7 +27,7 @@ use crate::{End, JoinError};
 /// for the driver.
 #[must_use = "a connection does nothing unless it is polled"]
 pub struct Driver<T: Transport> {
-    parts: SessionParts,
+    parts: AcceptedParts,
     machine: Connection,
     channels: Channels,
     transport: T,
@@ -67,7 +67,7 @@ thread_local! {
 
 impl<T: Transport> Driver<T> {
     pub(super) fn new(
-        parts: SessionParts,
+        parts: AcceptedParts,
         machine: Connection,
         id_subscription: Option<TopicGuard>,
         transport: T,
@@ -124,7 +124,9 @@ impl<T: Transport> Driver<T> {
         for item in items.drain(..) {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
-                Item::Broadcast(channel, broadcast) => self.channels.deliver(channel, Work::Broadcast(broadcast)),
+                Item::Broadcast(channel, broadcast) => {
+                    self.channels.deliver(channel, Work::Broadcast(broadcast))
+                }
                 Item::Info(channel, info) => self.channels.deliver(channel, Work::Info(info)),
                 Item::Abort(channel) => {
                     self.channels.abandon(channel);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::driver::{Driver, Session, WebSocket};
+use crate::driver::{Accepted, Driver, WebSocket};
 use crate::websocket::{Deflater, Reader};
 
 /// What becomes of a request.
@@ -22,7 +22,7 @@ pub enum Answer {
 #[must_use = "an upgrade does nothing until it is run"]
 pub struct Upgrade {
     pub(super) response: Response<()>,
-    pub(super) session: Session,
+    pub(super) session: Accepted,
     pub(super) reader: Reader,
     pub(super) deflater: Option<Deflater>,
 }

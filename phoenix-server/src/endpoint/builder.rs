@@ -5,10 +5,10 @@ use thiserror::Error;
 
 use super::mount::Mount;
 use super::{Endpoint, Inner, SocketOptions};
+use crate::Socket;
 use crate::http_facts::{CheckOrigin, ConnectInfoError, InvalidSubprotocol, PathPatternError};
 use crate::pubsub::PubSub;
 use crate::socket::{self, Handler};
-use crate::Socket;
 
 /// Collects what an [`Endpoint`] is made of.
 pub struct EndpointBuilder {

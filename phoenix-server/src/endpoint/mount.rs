@@ -30,8 +30,14 @@ impl Mount {
         let websocket = match &options.websocket {
             Some(websocket) => {
                 let pattern = PathPattern::new(path, &websocket.path)?;
-                let mount =
-                    WebSocketMount::new(handler, options, websocket, check_origin, url_host, Arc::clone(&registry))?;
+                let mount = WebSocketMount::new(
+                    handler,
+                    options,
+                    websocket,
+                    check_origin,
+                    url_host,
+                    Arc::clone(&registry),
+                )?;
                 Some((pattern, mount))
             }
             None => None,

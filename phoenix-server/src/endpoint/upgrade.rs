@@ -14,7 +14,7 @@ use phoenix_proto::server::Config;
 
 use super::answer::{Answer, Upgrade};
 use super::{EndpointError, SocketOptions, WebSocketOptions};
-use crate::driver::{Session, SessionParts, Timeouts};
+use crate::driver::{Accepted, AcceptedParts, Timeouts};
 use crate::http_facts::{
     CheckOrigin, ConnectInfo, ConnectInfoKey, HttpRequest, Negotiation, Params, PathParams, Subprotocols,
     UnixMillis,
@@ -105,7 +105,9 @@ impl WebSocketMount {
         let accept = accept_key(request.version(), request.headers()).map_err(|error| {
             let mut response = Response::new(Bytes::from(error.to_string()));
             *response.status_mut() = StatusCode::BAD_REQUEST;
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
             response
         })?;
         let deflate = self.options.compress.then(|| DeflateParams::negotiate(request.headers())).flatten();
@@ -173,10 +175,15 @@ impl WebSocketMount {
         }
     }
 
-    fn session(&self, socket: Arc<dyn Connected>, serializer: Arc<dyn Serializer>, pubsub: &PubSub) -> Session {
+    fn session(
+        &self,
+        socket: Arc<dyn Connected>,
+        serializer: Arc<dyn Serializer>,
+        pubsub: &PubSub,
+    ) -> Accepted {
         let inbox = Arc::new(Inbox::new(self.queue.clone()));
         let span = tracing::info_span!("socket", transport = "websocket", id = socket.id());
-        Session::new(SessionParts {
+        Accepted::new(AcceptedParts {
             registration: self.registry.register(Arc::clone(&inbox)),
             routes: Arc::clone(self.handler.routes()),
             config: self.config.clone(),

@@ -10,6 +10,7 @@ use super::ParamsError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
     segments: Vec<Segment>,
+    text: String,
 }
 
 /// A mount or transport path that cannot be matched.
@@ -41,14 +42,22 @@ impl PathPattern {
     /// The path of a transport below the mount path of a socket, `/socket` and `/websocket` for example.
     pub fn new(mount: &str, transport: &str) -> Result<Self, PathPatternError> {
         let mut segments = Vec::new();
+        let mut path = String::new();
         for text in split(mount).chain(split(transport)) {
+            path.push('/');
+            path.push_str(text);
             let segment = Segment::parse(text)?;
             if matches!(segment, Segment::Variable(_)) && segments.contains(&segment) {
                 return Err(PathPatternError::DuplicateVariable(text[1..].to_owned()));
             }
             segments.push(segment);
         }
-        Ok(Self { segments })
+        Ok(Self { segments, text: path })
+    }
+
+    /// The pattern as text, with variables as `:name`.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The variables of a path that matches; `None` if it does not and belongs to the rest of the application.

@@ -77,6 +77,11 @@ impl HttpRequest {
         self.uri().path()
     }
 
+    /// The path by which the request is routed: without what the framework has stripped.
+    pub fn routed_path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
     /// The query string as the client sent it, without the `?`; empty if there is none.
     pub fn query(&self) -> &str {
         self.uri().query().unwrap_or_default()

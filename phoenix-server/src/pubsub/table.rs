@@ -73,7 +73,12 @@ pub(crate) struct TopicGuard {
 }
 
 impl Table {
-    pub(super) fn subscribe(self: &Arc<Self>, topic: Text, subscriber: SubscriberId, target: Target) -> TopicGuard {
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        topic: Text,
+        subscriber: SubscriberId,
+        target: Target,
+    ) -> TopicGuard {
         let mut shard = self.shard(&topic).write();
         let entries = &mut shard.entry(topic.clone()).or_default().entries;
         if entries.capacity() == 0 {
@@ -95,7 +100,8 @@ impl Table {
     ) -> Result<usize, EncodeError> {
         let shard = self.shard(&broadcast.topic).read();
         let Some(topic) = shard.get(&*broadcast.topic) else { return Ok(0) };
-        let receivers = || topic.entries.iter().map(|(_, entry)| entry).filter(|entry| Some(entry.subscriber) != from);
+        let receivers =
+            || topic.entries.iter().map(|(_, entry)| entry).filter(|entry| Some(entry.subscriber) != from);
         let mut frames = Frames::default();
         for entry in receivers() {
             if let Some(serializer) = entry.target.fastlane(&broadcast.event) {
@@ -128,10 +134,12 @@ impl Target {
     /// Whether the receiver was there.
     fn deliver(&self, broadcast: &Arc<Broadcast>, frames: &Frames) -> bool {
         let item = match self {
-            Self::Fastlane { channel, .. } => match self.fastlane(&broadcast.event).and_then(|s| frames.get(s)) {
-                Some(frame) => Item::Frame(*channel, frame.clone()),
-                None => Item::Broadcast(*channel, Arc::clone(broadcast)),
-            },
+            Self::Fastlane { channel, .. } => {
+                match self.fastlane(&broadcast.event).and_then(|s| frames.get(s)) {
+                    Some(frame) => Item::Frame(*channel, frame.clone()),
+                    None => Item::Broadcast(*channel, Arc::clone(broadcast)),
+                }
+            }
             Self::Info { channel, map, .. } => Item::Info(*channel, map(broadcast)),
             Self::Connection { .. } if broadcast.event != "disconnect" => return true,
             Self::Connection { .. } => Item::Close(CloseReason::Disconnected),

@@ -28,12 +28,12 @@ mod replay;
 mod testing;
 
 pub(crate) use close::close_answer;
-pub(crate) use phoenix_proto::server::CloseCode;
 pub(crate) use deflate::{Deflater, Inflater};
 pub(crate) use error::ProtocolError;
 pub(crate) use extension::DeflateParams;
 pub(crate) use handshake::{UpgradeError, accept_key};
 pub(crate) use header::Opcode;
 pub(crate) use input::Input;
+pub(crate) use phoenix_proto::server::CloseCode;
 pub(crate) use reader::{Event, Reader, ReaderConfig};
 pub(crate) use writer::{MAX_HEADER_LEN, close_frame, frame, pong_frame, write_header};

@@ -17,11 +17,11 @@ use crate::socket::Connected;
 ///
 /// It becomes a task by [`run`](Self::run); dropped instead, it never was.
 #[must_use = "an accepted connection does nothing until it is run"]
-pub struct Session {
-    parts: SessionParts,
+pub struct Accepted {
+    parts: AcceptedParts,
 }
 
-pub(crate) struct SessionParts {
+pub(crate) struct AcceptedParts {
     pub(crate) socket: Arc<dyn Connected>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) serializer: Arc<dyn Serializer>,
@@ -57,8 +57,8 @@ impl Default for Timeouts {
     }
 }
 
-impl Session {
-    pub(crate) fn new(parts: SessionParts) -> Self {
+impl Accepted {
+    pub(crate) fn new(parts: AcceptedParts) -> Self {
         Self { parts }
     }
 
@@ -80,8 +80,8 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("transport", &self.parts.transport).finish_non_exhaustive()
+        f.debug_struct("Accepted").field("transport", &self.parts.transport).finish_non_exhaustive()
     }
 }
