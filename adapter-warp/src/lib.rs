@@ -1,1 +1,138 @@
-//! Mounts a phoenix-server endpoint in a warp app.
+//! Mounts a [`phoenix_server::Endpoint`] in a warp app.
+//!
+//! ```no_run
+//! use phoenix_server::{Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, Payload};
+//! use phoenix_server::{Refused, Router, Socket, SocketOptions};
+//! use warp::Filter;
+//!
+//! struct UserSocket;
+//! impl Socket for UserSocket {
+//!     async fn connect(_: ConnectInfo) -> Result<Self, Refused> { Ok(Self) }
+//!     fn channels(router: &mut Router<Self>) { router.channel::<Room>("room:*"); }
+//! }
+//! struct Room;
+//! impl Channel for Room {
+//!     type Socket = UserSocket;
+//!     type Info = ();
+//!     async fn join(_: Payload, _: &mut Context<Self>) -> Result<(Self, Payload), JoinError> { Ok((Self, Payload::EMPTY)) }
+//!     async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+//!         cx.broadcast(event, payload)?;
+//!         Ok(Flow::Continue)
+//!     }
+//! }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let endpoint = Endpoint::builder().socket::<UserSocket>("/socket", SocketOptions::new()).build()?;
+//!     let hello = warp::path::end().map(|| "hello");
+//!     warp::serve(phoenix_adapter_warp::endpoint(endpoint).or(hello)).run(([127, 0, 0, 1], 4000)).await;
+//!     Ok(())
+//! }
+//! ```
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use hyper::upgrade::OnUpgrade;
+use phoenix_server::{Endpoint, HttpRequest, PeerData};
+use warp::filters::path::{FullPath, Peek};
+use warp::{Filter, Rejection};
+
+/// A filter for the requests of the endpoint; all others it rejects as not found, so that it combines with
+/// the app's own filters by `or`. Behind a path filter it serves the endpoint below that path.
+pub fn endpoint(
+    endpoint: Endpoint,
+) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+    with_tls(endpoint, false)
+}
+
+/// The same for an app that is served over TLS, which `connect_info` and some origin checks depend on.
+pub fn endpoint_tls(
+    endpoint: Endpoint,
+) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+    with_tls(endpoint, true)
+}
+
+fn with_tls(
+    endpoint: Endpoint,
+    tls: bool,
+) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::path::peek()
+        .and_then(move |path: Peek| {
+            let endpoint = endpoint.clone();
+            async move {
+                let path = format!("/{}", path.as_str());
+                if endpoint.serves(&path) { Ok((endpoint, path)) } else { Err(warp::reject::not_found()) }
+            }
+        })
+        .untuple_one()
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::addr::remote())
+        .and_then(
+            move |endpoint: Endpoint,
+                  path,
+                  full: FullPath,
+                  query: String,
+                  method,
+                  headers,
+                  on_upgrade,
+                  address| async move {
+                let request = request(path, &query, method, headers, on_upgrade);
+                let original = full_uri(&full, &query);
+                answer(&endpoint, request, original, address, tls).await.ok_or_else(warp::reject::not_found)
+            },
+        )
+}
+
+async fn answer(
+    endpoint: &Endpoint,
+    request: Request<()>,
+    original: Uri,
+    address: Option<SocketAddr>,
+    tls: bool,
+) -> Option<Response<Bytes>> {
+    let facts = |request: HttpRequest| {
+        let peer = PeerData { address, ..PeerData::default() };
+        request.with_peer(peer).with_tls(tls).with_original_uri(original)
+    };
+    phoenix_adapter_hyper::handle(endpoint, request, facts).await
+}
+
+/// The request as hyper had it; warp hands it out in pieces only.
+fn request(
+    path: String,
+    query: &str,
+    method: Method,
+    headers: HeaderMap,
+    on_upgrade: Option<OnUpgrade>,
+) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = uri(path, query);
+    *request.method_mut() = method;
+    // warp does not tell the version; but hyper offers an upgrade for HTTP/1.1 only.
+    let wants_upgrade = headers.contains_key(http::header::UPGRADE);
+    *request.version_mut() =
+        if wants_upgrade && on_upgrade.is_none() { Version::HTTP_10 } else { Version::HTTP_11 };
+    *request.headers_mut() = headers;
+    if let Some(on_upgrade) = on_upgrade {
+        request.extensions_mut().insert(on_upgrade);
+    }
+    request
+}
+
+fn full_uri(path: &FullPath, query: &str) -> Uri {
+    uri(path.as_str().to_owned(), query)
+}
+
+fn uri(mut path: String, query: &str) -> Uri {
+    if !query.is_empty() {
+        path.push('?');
+        path.push_str(query);
+    }
+    // It was one before it was taken apart.
+    path.parse().unwrap_or_default()
+}

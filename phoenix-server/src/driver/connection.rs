@@ -85,6 +85,11 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// The transport, for a framework that moves its bytes.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_ROUNDS {
             let now = now();
@@ -125,7 +130,7 @@ impl<T: Transport> Driver<T> {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
                 Item::Broadcast(channel, broadcast) => {
-                    self.channels.deliver(channel, Work::Broadcast(broadcast))
+                    self.channels.deliver(channel, Work::Broadcast(broadcast));
                 }
                 Item::Info(channel, info) => self.channels.deliver(channel, Work::Info(info)),
                 Item::Abort(channel) => {

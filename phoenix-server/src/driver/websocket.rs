@@ -63,6 +63,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         }
     }
 
+    /// The stream, for a framework that moves its bytes.
+    pub fn io_mut(&mut self) -> &mut IO {
+        &mut self.io
+    }
+
     fn parse(&mut self, bytes: &mut [u8], incoming: &mut Vec<Incoming>) -> Result<(), Disconnect> {
         let mut input = Input::new(bytes);
         loop {

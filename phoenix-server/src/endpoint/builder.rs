@@ -12,10 +12,17 @@ use crate::socket::{self, Handler};
 
 /// Collects what an [`Endpoint`] is made of.
 pub struct EndpointBuilder {
-    mounts: Vec<(String, Result<Arc<dyn Handler>, PatternError>, SocketOptions)>,
+    mounts: Vec<PlannedMount>,
     pubsub: PubSub,
     check_origin: CheckOrigin,
     url_host: String,
+}
+
+/// A mount that is not validated yet.
+struct PlannedMount {
+    path: String,
+    handler: Result<Arc<dyn Handler>, PatternError>,
+    options: SocketOptions,
 }
 
 /// An endpoint that cannot be started as it is configured.
@@ -50,7 +57,8 @@ impl Default for EndpointBuilder {
 impl EndpointBuilder {
     /// Mounts a socket at a path, which may have `:name` variables (FEATURES D1, D29, D43).
     pub fn socket<S: Socket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts.push((path.to_owned(), socket::handler::<S>(), options));
+        let handler = socket::handler::<S>();
+        self.mounts.push(PlannedMount { path: path.to_owned(), handler, options });
         self
     }
 
@@ -82,7 +90,7 @@ impl EndpointBuilder {
         let Self { mounts, pubsub, check_origin, url_host } = self;
         let mounts = mounts
             .into_iter()
-            .map(|(path, handler, options)| Mount::new(&path, handler?, &options, &check_origin, &url_host))
+            .map(|mount| Mount::new(&mount.path, mount.handler?, &mount.options, &check_origin, &url_host))
             .collect::<Result<_, _>>()?;
         Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub }) })
     }
@@ -90,7 +98,7 @@ impl EndpointBuilder {
 
 impl std::fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let paths: Vec<_> = self.mounts.iter().map(|(path, ..)| path).collect();
+        let paths: Vec<_> = self.mounts.iter().map(|mount| &mount.path).collect();
         f.debug_struct("EndpointBuilder").field("paths", &paths).finish_non_exhaustive()
     }
 }

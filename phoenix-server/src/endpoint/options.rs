@@ -198,7 +198,9 @@ impl WebSocketOptions {
 
 /// Turns a refusal with a reason into an HTTP answer.
 #[derive(Clone)]
-pub struct ErrorHandler(Arc<dyn Fn(&Refused) -> Response<Bytes> + Send + Sync>);
+pub struct ErrorHandler(Arc<AnswerRefusal>);
+
+type AnswerRefusal = dyn Fn(&Refused) -> Response<Bytes> + Send + Sync;
 
 impl ErrorHandler {
     pub(crate) fn answer(&self, refused: &Refused) -> Response<Bytes> {

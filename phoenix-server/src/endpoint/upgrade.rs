@@ -39,6 +39,9 @@ pub(super) struct WebSocketMount {
     registry: Arc<Registry>,
 }
 
+/// The answer to a request that does not become a WebSocket.
+type Answered = Box<Response<Bytes>>;
+
 /// What Phoenix sends with every answer.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("max-age=0, private, must-revalidate");
 
@@ -82,7 +85,7 @@ impl WebSocketMount {
             Ok(upgrade) => Answer::Upgrade(Box::new(upgrade)),
             Err(mut response) => {
                 response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_CACHE);
-                Answer::Response(response)
+                Answer::Response(*response)
             }
         }
     }
@@ -92,11 +95,12 @@ impl WebSocketMount {
         path: PathParams,
         request: &HttpRequest,
         pubsub: &PubSub,
-    ) -> Result<Upgrade, Response<Bytes>> {
+    ) -> Result<Upgrade, Answered> {
         if request.method() != Method::GET {
-            return Err(empty(StatusCode::BAD_REQUEST));
+            return Err(empty(StatusCode::BAD_REQUEST).into());
         }
-        let params = Params::parse(request.query()).map_err(|error| empty(error.status()))?.with_path(&path);
+        let params =
+            Params::parse(request.query()).map_err(|error| Box::new(empty(error.status())))?.with_path(&path);
         self.check_origin.check(request, Some(&self.url_host)).map_err(|error| refuse(&error))?;
         let negotiation = self.subprotocols.negotiate(request.headers()).map_err(|error| refuse(&error))?;
         let serializer = self.negotiate_version(&params)?;
@@ -108,7 +112,7 @@ impl WebSocketMount {
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-            response
+            Box::new(response)
         })?;
         let deflate = self.options.compress.then(|| DeflateParams::negotiate(request.headers())).flatten();
 
@@ -137,7 +141,7 @@ impl WebSocketMount {
         })
     }
 
-    fn negotiate_version(&self, params: &Params) -> Result<Arc<dyn Serializer>, Response<Bytes>> {
+    fn negotiate_version(&self, params: &Params) -> Result<Arc<dyn Serializer>, Answered> {
         let vsn = params.vsn().map_err(|error| refuse(&error))?;
         self.options.serializers.negotiate(vsn).map_err(|error| refuse(&error))
     }
@@ -146,7 +150,7 @@ impl WebSocketMount {
         &self,
         info: ConnectInfo,
         negotiation: &Negotiation,
-    ) -> Result<Arc<dyn Connected>, Response<Bytes>> {
+    ) -> Result<Arc<dyn Connected>, Answered> {
         let connecting = AssertUnwindSafe(Arc::clone(&self.handler).connect(info)).catch_unwind();
         match connecting.await {
             Ok(Ok(socket)) => {
@@ -159,11 +163,11 @@ impl WebSocketMount {
                 if let Some(protocol) = &negotiation.chosen {
                     response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
                 }
-                Err(response)
+                Err(response.into())
             }
             Err(_) => {
                 tracing::error!("connect panicked");
-                Err(empty(StatusCode::INTERNAL_SERVER_ERROR))
+                Err(empty(StatusCode::INTERNAL_SERVER_ERROR).into())
             }
         }
     }
@@ -198,9 +202,9 @@ impl WebSocketMount {
     }
 }
 
-fn refuse(error: &dyn std::error::Error) -> Response<Bytes> {
+fn refuse(error: &dyn std::error::Error) -> Answered {
     tracing::warn!(%error, "refused connection");
-    empty(StatusCode::FORBIDDEN)
+    empty(StatusCode::FORBIDDEN).into()
 }
 
 fn unix_now() -> UnixMillis {

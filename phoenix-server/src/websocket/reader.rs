@@ -81,11 +81,6 @@ impl Reader {
         result
     }
 
-    /// Whether the connection is over for its peer: a close frame or a violation was read.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished
-    }
-
     /// Reads frames until one makes an event or the input ends.
     #[inline]
     fn read_frames(&mut self, input: &mut Input<'_>) -> Result<Option<Event>, ProtocolError> {
