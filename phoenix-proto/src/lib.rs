@@ -1,1 +1,3 @@
 //! Phoenix Channels as pure state machines: no IO, no clock, no tasks.
+
+pub mod presence;
