@@ -118,7 +118,7 @@ mod tests {
             TrackerConfigError::DownPeriodTooShort.to_string(),
             "down_period must be at least twice as large as the broadcast_period"
         );
-        config.down_period = Some(Duration::from_millis(3_000));
+        config.down_period = Some(Duration::from_secs(3));
         assert_eq!(config.validate(), Ok(()));
     }
 

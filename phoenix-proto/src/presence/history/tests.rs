@@ -186,11 +186,15 @@ fn a_split_delta_merges_in_any_order() {
 #[test]
 fn a_lost_part_of_a_split_delta_leaves_a_gap() {
     let mut own = history(PLENTY);
-    (0..9).for_each(|_| _ = add(&mut own));
+    for _ in 0..9 {
+        add(&mut own);
+    }
     let mut parts = own.since(0).unwrap().split(200);
     let lost = parts.remove(1);
     let mut copy = history(PLENTY);
-    parts.iter().for_each(|part| _ = copy.merge(part));
+    for part in &parts {
+        copy.merge(part);
+    }
     assert_eq!(copy.context() + 1, lost.values[0].clock);
     copy.merge(&own.since(copy.context()).unwrap());
     assert_eq!((alive(&copy), copy.context()), (alive(&own), own.context()));
@@ -215,54 +219,70 @@ fn hostile_numbers_do_not_panic() {
     }
 }
 
-/// One step of a replica's life, with everything that can be cut from it collected on the way.
+/// One step of a replica's life, or of the deltas about it travelling between others.
 #[derive(Clone, Debug)]
 enum Step {
     Add,
     Remove(usize),
     Seal,
-    Cut(usize),
-    CutAndSplit(usize),
+    /// Somebody cuts a delta for some clock, possibly in parts.
+    Cut {
+        from: usize,
+        clock: u64,
+        split: bool,
+    },
+    /// Somebody merges one of the deltas cut so far.
+    Merge {
+        to: usize,
+        delta: usize,
+    },
 }
+
+const NODES: usize = 4;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => Just(Step::Add),
         2 => any::<usize>().prop_map(Step::Remove),
         2 => Just(Step::Seal),
-        2 => any::<usize>().prop_map(Step::Cut),
-        1 => any::<usize>().prop_map(Step::CutAndSplit),
+        4 => (0..NODES, any::<u64>(), any::<bool>())
+            .prop_map(|(from, clock, split)| Step::Cut { from, clock, split }),
+        4 => (1..NODES, any::<usize>()).prop_map(|(to, delta)| Step::Merge { to, delta }),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..60)
 }
 
-fn live(steps: &[Step], max: usize) -> (History, Vec<ReplicaDelta>) {
-    let mut own = history(max);
+/// Plays the steps; the first history is the replica's own.
+fn live(steps: &[Step], max: usize) -> (Vec<History>, Vec<ReplicaDelta>) {
+    let mut nodes: Vec<_> = (0..NODES).map(|_| history(max)).collect();
     let mut deltas = Vec::new();
     for step in steps {
         match *step {
-            Step::Add => _ = add(&mut own),
+            Step::Add => _ = add(&mut nodes[0]),
             Step::Remove(pick) => {
-                let alive = alive(&own);
+                let alive = alive(&nodes[0]);
                 if !alive.is_empty() {
-                    own.remove(alive[pick % alive.len()]);
+                    nodes[0].remove(alive[pick % alive.len()]);
                 }
             }
-            Step::Seal => own.seal(),
-            Step::Cut(clock) => deltas.extend(own.since(pick(clock, &own))),
-            Step::CutAndSplit(clock) => {
-                deltas.extend(own.since(pick(clock, &own)).into_iter().flat_map(|delta| delta.split(150)));
+            Step::Seal => nodes[0].seal(),
+            Step::Cut { from, clock, split } => {
+                let from = &nodes[from];
+                let delta = from.since(clock % (from.context() + 1));
+                let budget = if split { 150 } else { usize::MAX };
+                deltas.extend(delta.into_iter().flat_map(|delta| delta.split(budget)));
+            }
+            Step::Merge { to, delta } => {
+                if !deltas.is_empty() {
+                    nodes[to].merge(&deltas[delta % deltas.len()]);
+                }
             }
         }
     }
-    (own, deltas)
+    (nodes, deltas)
 }
 
-fn pick(clock: usize, own: &History) -> u64 {
-    clock as u64 % (own.context() + 1)
-}
-
-fn merged(deltas: &[&ReplicaDelta]) -> (Vec<u64>, Dots) {
+fn merged<'a>(deltas: impl IntoIterator<Item = &'a ReplicaDelta>) -> (Vec<u64>, Dots) {
     let mut copy = history(PLENTY);
     for delta in deltas {
         copy.merge(delta);
@@ -270,50 +290,37 @@ fn merged(deltas: &[&ReplicaDelta]) -> (Vec<u64>, Dots) {
     (alive(&copy), copy.seen)
 }
 
+fn bounds() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0usize), Just(3), Just(PLENTY)]
+}
+
 proptest! {
     #[test]
     fn merging_is_commutative_associative_and_idempotent(
         steps in steps(),
-        max in prop_oneof![Just(0usize), Just(3), Just(PLENTY)],
+        max in bounds(),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
     ) {
-        let (own, deltas) = live(&steps, max);
+        let (_, deltas) = live(&steps, max);
         if !deltas.is_empty() {
-            // A random sequence, possibly with repetitions; then every one not yet in it.
-            let mut shuffled: Vec<_> = order.iter().map(|index| index.get(&deltas)).collect();
-            shuffled.extend(&deltas);
-            prop_assert_eq!(merged(&shuffled), merged(&deltas.iter().collect::<Vec<_>>()));
-            let reversed: Vec<_> = deltas.iter().rev().collect();
-            prop_assert_eq!(merged(&reversed), merged(&deltas.iter().collect::<Vec<_>>()));
+            let expected = merged(&deltas);
+            prop_assert_eq!(merged(deltas.iter().rev()), expected.clone());
+            // A random sequence with repetitions, then every one again.
+            let shuffled = order.iter().map(|index| index.get(&deltas));
+            prop_assert_eq!(merged(shuffled.chain(&deltas)), expected);
         }
-        let mut copy = history(PLENTY);
-        deltas.iter().for_each(|delta| _ = copy.merge(delta));
-        if let Some(rest) = own.since(copy.context()) {
-            copy.merge(&rest);
-        }
-        prop_assert_eq!(alive(&copy), alive(&own));
     }
 
     #[test]
-    fn every_relay_can_complete_everybody(
-        steps in steps(),
-        relay_order in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
-        late_order in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
-        max in prop_oneof![Just(0usize), Just(2), Just(PLENTY)],
-    ) {
-        let (own, deltas) = live(&steps, PLENTY);
-        let (mut relay, mut late) = (history(max), history(PLENTY));
-        if !deltas.is_empty() {
-            relay_order.iter().for_each(|index| _ = relay.merge(index.get(&deltas)));
-            late_order.iter().for_each(|index| _ = late.merge(index.get(&deltas)));
+    fn whoever_knows_all_can_complete_the_next(steps in steps(), max in bounds()) {
+        let (mut nodes, _) = live(&steps, max);
+        for next in 1..NODES {
+            let (known, rest) = nodes.split_at_mut(next);
+            if let Some(delta) = known[next - 1].since(rest[0].context()) {
+                rest[0].merge(&delta);
+            }
+            prop_assert_eq!(rest[0].context(), known[0].context());
+            prop_assert_eq!(alive(&rest[0]), alive(&known[0]));
         }
-        if let Some(rest) = own.since(relay.context()) {
-            relay.merge(&rest);
-        }
-        if let Some(rest) = relay.since(late.context()) {
-            late.merge(&rest);
-        }
-        prop_assert_eq!(late.context(), own.context());
-        prop_assert_eq!(alive(&late), alive(&own));
     }
 }
