@@ -21,3 +21,4 @@ pub use serializer::{
     VersionError,
 };
 pub use text::Text;
+pub mod presence;
