@@ -1,1 +1,5 @@
-//! Replays recorded phoenix.js traffic against a server or the pure machines.
+//! Replays recorded phoenix.js traffic against any Phoenix Channels server and reports every difference.
+
+mod json;
+pub mod recording;
+mod wire;
