@@ -120,7 +120,7 @@ fn write_string(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
-/// `-12.50e1` becomes `-125e0`: digits without zeros at either end, and an exponent.
+/// `-12.50e1` becomes `-125`, `0.10` becomes `1e-1`: digits without needless zeros, and an exponent where necessary.
 fn normal_number(text: &str) -> String {
     let (sign, magnitude) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
@@ -133,7 +133,11 @@ fn normal_number(text: &str) -> String {
         return "0".to_owned();
     }
     let shift = digits.len() as i128 - significant.len() as i128 - fraction.len() as i128;
-    format!("{sign}{significant}e{}", i128::from(exponent) + shift)
+    let exponent = i128::from(exponent) + shift;
+    match usize::try_from(exponent) {
+        Ok(zeros @ 0..=30) => format!("{sign}{significant}{}", "0".repeat(zeros)),
+        _ => format!("{sign}{significant}e{exponent}"),
+    }
 }
 
 /// The members of an object in order, duplicates included.

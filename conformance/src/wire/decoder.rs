@@ -8,8 +8,12 @@ use super::frame::{self, Inflater};
 use super::http;
 use crate::recording::{Direction, Event, Fin, Frame, Request, Response};
 
-/// Decodes one direction of one connection.
-pub(crate) struct Decoder {
+/// Decodes one direction of one connection, whatever it carries.
+///
+/// Feed it with [`push`](Self::push), take events with [`poll`](Self::poll) until there is none, and end with
+/// [`finish`](Self::finish). What cannot be decoded gives one [`Event::Error`]; the bytes after that are dropped.
+#[derive(Debug)]
+pub struct Decoder {
     direction: Direction,
     buffer: BytesMut,
     mode: Mode,
@@ -19,6 +23,7 @@ pub(crate) struct Decoder {
     ended: bool,
 }
 
+#[derive(Debug)]
 enum Mode {
     Http,
     /// A client asked for an upgrade: what its next bytes mean depends on the answer.
@@ -29,7 +34,8 @@ enum Mode {
 }
 
 impl Decoder {
-    pub(crate) fn new(direction: Direction) -> Self {
+    /// A decoder for what the client, or for what the server sends.
+    pub fn new(direction: Direction) -> Self {
         Self {
             direction,
             buffer: BytesMut::new(),
@@ -41,12 +47,12 @@ impl Decoder {
     }
 
     /// Tells the decoder of a server's bytes which request is to be answered next.
-    pub(crate) fn note_request(&mut self, request: &Request) {
+    pub fn note_request(&mut self, request: &Request) {
         self.methods.push_back(request.method.clone());
     }
 
     /// Tells the decoder of a client's bytes what the server answered.
-    pub(crate) fn note_response(&mut self, response: &Response) {
+    pub fn note_response(&mut self, response: &Response) {
         if let Mode::Undecided = self.mode {
             self.mode = if response.status == 101 { Mode::Frames } else { Mode::Http };
         }
@@ -55,12 +61,13 @@ impl Decoder {
         }
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes in bytes as they arrive.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next event, as soon as all of its bytes are there.
-    pub(crate) fn poll(&mut self) -> Option<Event> {
+    pub fn poll(&mut self) -> Option<Event> {
         match self.mode {
             Mode::Http => self.poll_http().unwrap_or_else(|error| {
                 self.mode = Mode::Broken;
@@ -80,7 +87,7 @@ impl Decoder {
     }
 
     /// What the end of this direction amounts to; the last event there is.
-    pub(crate) fn finish(&mut self) -> Vec<Event> {
+    pub fn finish(&mut self) -> Vec<Event> {
         self.ended = true;
         let mut events: Vec<Event> = std::iter::from_fn(|| self.poll()).collect();
         let partial_frame =

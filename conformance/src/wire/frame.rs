@@ -112,6 +112,7 @@ impl Header {
 }
 
 /// Undoes `permessage-deflate` in one direction of a connection.
+#[derive(Debug)]
 pub(crate) struct Inflater {
     state: Decompress,
     keeps_context: bool,

@@ -4,6 +4,22 @@ mod decoder;
 mod frame;
 mod http;
 
-pub(crate) use decoder::Decoder;
-pub(crate) use frame::{encode as encode_frame, encode_partial};
-pub(crate) use http::{encode_request, encode_response};
+use crate::recording::Event;
+pub use decoder::Decoder;
+pub(crate) use frame::encode_partial;
+
+/// The bytes of an event exactly as described; `None` if they are not known, or the event has none.
+///
+/// Invalid frames and requests are encoded like valid ones. Abbreviated payloads are rebuilt.
+pub fn encode(event: &Event) -> Option<Vec<u8>> {
+    match event {
+        Event::Request(request) => Some(http::encode_request(request, &request.body.rebuild()?)),
+        Event::Response(response) => Some(http::encode_response(response, &response.body.rebuild()?)),
+        Event::Frame(frame) => {
+            let mut bytes = Vec::new();
+            frame::encode(frame, &frame.payload.rebuild()?, &mut bytes);
+            Some(bytes)
+        }
+        Event::Fin(_) | Event::Rst | Event::Error(_) => None,
+    }
+}
