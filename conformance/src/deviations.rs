@@ -147,7 +147,12 @@ impl Deviations {
     ///
     /// `replayed` are the names of the recordings; without `complete`, others exist that were not. A deviation all of
     /// whose patterns are plain names is judged by these alone.
-    pub(crate) fn stale(&self, used: &BTreeSet<String>, replayed: &BTreeSet<&str>, complete: bool) -> Vec<String> {
+    pub(crate) fn stale(
+        &self,
+        used: &BTreeSet<String>,
+        replayed: &BTreeSet<&str>,
+        complete: bool,
+    ) -> Vec<String> {
         let ids: BTreeSet<&str> = self.matchers.iter().map(|matcher| matcher.id.as_str()).collect();
         let was_replayed = |pattern: &glob::Pattern| {
             let any = replayed.iter().any(|name| pattern.matches(name));
@@ -169,10 +174,10 @@ impl Matcher {
         let id = allow.id;
         let glob = |source| DeviationsError::Glob { id: id.clone(), source };
         let regex = |pattern: Option<String>| {
-            pattern.map(|pattern| Regex::new(&pattern)).transpose().map_err(|source| DeviationsError::Regex {
-                id: id.clone(),
-                source,
-            })
+            pattern
+                .map(|pattern| Regex::new(&pattern))
+                .transpose()
+                .map_err(|source| DeviationsError::Regex { id: id.clone(), source })
         };
         Ok(Self {
             recordings: allow
@@ -189,7 +194,8 @@ impl Matcher {
     }
 
     fn matches(&self, difference: &Difference) -> bool {
-        let found = |regex: &Option<Regex>, text: &str| regex.as_ref().is_none_or(|regex| regex.is_match(text));
+        let found =
+            |regex: &Option<Regex>, text: &str| regex.as_ref().is_none_or(|regex| regex.is_match(text));
         self.recordings.iter().any(|pattern| pattern.matches(&difference.recording))
             && self.kind.is_none_or(|kind| kind == difference.kind)
             && found(&self.recorded, &difference.recorded)

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::recording::{Conn, Ctl, DirectHttp, Direction, Event, Frame, Item, PartialFrame, Recording, Transport};
+use crate::recording::{
+    Conn, Ctl, DirectHttp, Direction, Event, Frame, Item, PartialFrame, Recording, Transport,
+};
 
 /// A control call's effects were recorded at most this long before the line of the call, in milliseconds.
 const CTL_DURATION: f64 = 15.0;
@@ -40,9 +42,15 @@ pub(crate) struct Step {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    Send { conn: Conn, parts: Vec<Part> },
+    Send {
+        conn: Conn,
+        parts: Vec<Part>,
+    },
     /// The server says the `index`th thing on this connection.
-    Expect { conn: Conn, index: usize },
+    Expect {
+        conn: Conn,
+        index: usize,
+    },
     Ctl(Ctl),
     Direct(DirectHttp),
     /// The server is told to stop by its operating system.
@@ -152,9 +160,11 @@ impl Script {
 
     /// Adds a frame to the step before if both came in one segment.
     fn extend_segment(&mut self, now: f64, on: Conn, event: &Event) -> bool {
-        let Some(Step { t, act: Act::Send { conn, parts }, .. }) = self.steps.last_mut() else { return false };
-        let both_frames = matches!(parts.last(), Some(Part::Event(Event::Frame(_))))
-            && matches!(event, Event::Frame(_));
+        let Some(Step { t, act: Act::Send { conn, parts }, .. }) = self.steps.last_mut() else {
+            return false;
+        };
+        let both_frames =
+            matches!(parts.last(), Some(Part::Event(Event::Frame(_)))) && matches!(event, Event::Frame(_));
         let together = both_frames && *conn == on && now - *t <= ONE_SEGMENT;
         if together {
             parts.push(Part::Event(event.clone()));
@@ -164,7 +174,8 @@ impl Script {
 
     /// Inserts a call before those of its effects that were seen before its answer.
     fn insert_before_effects(&mut self, t: f64, line: usize, act: Act) {
-        let effects = self.steps.iter().rev().take_while(|step| t - step.t <= CTL_DURATION && self.is_effect(step));
+        let effects =
+            self.steps.iter().rev().take_while(|step| t - step.t <= CTL_DURATION && self.is_effect(step));
         let at = self.steps.len() - effects.count();
         let t = self.steps.get(at).map_or(t, |step| step.t);
         self.steps.insert(at, Step { t, line, act });
@@ -203,7 +214,14 @@ impl Script {
         });
         let t = before.map_or(reaction, |step| f64::midpoint(step.t, reaction));
         let at = self.steps.partition_point(|step| step.t <= t);
+        let answer = self.steps[at..].iter().find_map(|step| match step.act {
+            Act::Expect { conn, index } if conn == on => Some((index, step.t)),
+            _ => None,
+        });
         self.steps.insert(at, Step { t, line, act: Act::Send { conn: on, parts: vec![part] } });
+        if let (Some((index, answered)), Some(lane)) = (answer, self.conns.get_mut(&on)) {
+            lane.expected[index].since = answered - t;
+        }
     }
 }
 
@@ -251,8 +269,12 @@ mod tests {
     #[test]
     fn a_control_call_comes_before_its_effects() {
         let ctl = r#"{"t":103,"kind":"ctl","action":"broadcast","request":{}}"#;
-        let lines =
-            [frame(50.0, 1, "s2c", "old"), frame(102.0, 1, "s2c", "x"), frame(102.5, 2, "s2c", "x"), ctl.to_owned()];
+        let lines = [
+            frame(50.0, 1, "s2c", "old"),
+            frame(102.0, 1, "s2c", "x"),
+            frame(102.5, 2, "s2c", "x"),
+            ctl.to_owned(),
+        ];
         let script = script(&lines.each_ref().map(String::as_str));
         assert!(matches!(script.steps[1].act, Act::Ctl(_)));
     }

@@ -131,7 +131,12 @@ pub(super) fn order_differences(
     let close = actual.iter().position(|item| item.frame().is_some_and(|frame| frame.chain == Chain::Close));
     for item in close.map_or(&[][..], |close| &actual[close + 1..]) {
         if let Content::Frame(frame) = &item.content {
-            differences.push(place.difference(0, Kind::Order, "", &format!("after the close frame: {}", frame.shown)));
+            differences.push(place.difference(
+                0,
+                Kind::Order,
+                "",
+                &format!("after the close frame: {}", frame.shown),
+            ));
         }
     }
     differences

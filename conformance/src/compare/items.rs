@@ -106,7 +106,10 @@ fn frame_item(frame: &Frame, side: &Normaliser) -> FrameItem {
         Frame::CLOSE => {
             let code = frame.close_code().map_or_else(|| "without code".to_owned(), |code| code.to_string());
             let reason = frame.payload.whole().and_then(|payload| payload.get(2..)).unwrap_or_default();
-            plain(Chain::Close, format!("{flags}close {code} {}", String::from_utf8_lossy(reason)).trim_end().to_owned())
+            plain(
+                Chain::Close,
+                format!("{flags}close {code} {}", String::from_utf8_lossy(reason)).trim_end().to_owned(),
+            )
         }
         Frame::PONG => plain(Chain::Pong, format!("{flags}pong {}", describe(&frame.payload))),
         opcode => plain(Chain::Other, format!("{flags}opcode {opcode} {}", describe(&frame.payload))),

@@ -117,7 +117,9 @@ impl<'a> Comparison<'a> {
             .iter()
             .enumerate()
             .filter(|(index, _)| !seen.left_out.contains(index))
-            .filter_map(|(_, expected)| Item::new(expected.line, expected.since, &expected.event, &self.recorded))
+            .filter_map(|(_, expected)| {
+                Item::new(expected.line, expected.since, &expected.event, &self.recorded)
+            })
             .collect();
         let actual: Vec<Item<'_>> = seen
             .seen
@@ -130,8 +132,14 @@ impl<'a> Comparison<'a> {
         };
         let pairs = compare_frames(
             place,
-            &frames(&recorded).iter().map(|index| (recorded[*index].line, recorded[*index].frame().expect("filtered"))).collect::<Vec<_>>(),
-            &frames(&actual).iter().map(|index| actual[*index].frame().expect("filtered")).collect::<Vec<_>>(),
+            &frames(&recorded)
+                .iter()
+                .map(|index| (recorded[*index].line, recorded[*index].frame().expect("filtered")))
+                .collect::<Vec<_>>(),
+            &frames(&actual)
+                .iter()
+                .map(|index| actual[*index].frame().expect("filtered"))
+                .collect::<Vec<_>>(),
             &mut self.bindings,
             &mut self.differences,
         );
@@ -161,7 +169,14 @@ impl<'a> Comparison<'a> {
                 continue;
             };
             let sides = (&self.recorded, &self.actual);
-            self.differences.extend(responses::compare(place, left.line, expected, found, sides, &mut self.bindings));
+            self.differences.extend(responses::compare(
+                place,
+                left.line,
+                expected,
+                found,
+                sides,
+                &mut self.bindings,
+            ));
             if let Some(right) = right {
                 self.timing(place, left, right);
             }
@@ -277,7 +292,8 @@ fn recorded_polls(script: &Script) -> Vec<(String, usize, Vec<String>)> {
             Act::Send { conn, parts } => {
                 for part in parts {
                     if let Part::Event(Event::Request(request)) = part {
-                        let token = request_token(request).filter(|_| request.method == "GET").map(str::to_owned);
+                        let token =
+                            request_token(request).filter(|_| request.method == "GET").map(str::to_owned);
                         requests.entry(*conn).or_default().push(token);
                     }
                 }

@@ -74,7 +74,8 @@ impl Normaliser {
             return Message { key: text.to_owned(), ..Message::default() };
         };
         let field = |index: usize, name: &str| json.at(index).or_else(|| json.get(name)).cloned();
-        let topic = field(2, "topic").map(|topic| topic.as_str().map_or_else(|| topic.canonical(), str::to_owned));
+        let topic =
+            field(2, "topic").map(|topic| topic.as_str().map_or_else(|| topic.canonical(), str::to_owned));
         let event = field(3, "event").and_then(|event| event.as_str().map(str::to_owned));
         let payload = field(4, "payload");
         let status = payload.as_ref().and_then(|payload| payload.get("status")).and_then(Json::as_str);
@@ -122,7 +123,9 @@ impl Normaliser {
         let mut matter = BTreeMap::new();
         for (name, value) in &response.headers {
             let name = name.to_ascii_lowercase();
-            if HEADERS.contains(&name.as_str()) || HEADER_FAMILIES.iter().any(|family| name.starts_with(family)) {
+            if HEADERS.contains(&name.as_str())
+                || HEADER_FAMILIES.iter().any(|family| name.starts_with(family))
+            {
                 let value = match name.as_str() {
                     "sec-websocket-extensions" => value.replace(' ', ""),
                     _ => value.clone(),
@@ -184,7 +187,9 @@ impl Normaliser {
     }
 
     fn string(&self, text: &str) -> String {
-        self.authorities.iter().fold(text.to_owned(), |text, authority| text.replace(authority, "<authority>"))
+        self.authorities
+            .iter()
+            .fold(text.to_owned(), |text, authority| text.replace(authority, "<authority>"))
     }
 
     fn is_own_port(&self, number: &str) -> bool {

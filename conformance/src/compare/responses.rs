@@ -26,7 +26,9 @@ pub(super) fn compare(
     for name in headers.0.keys().chain(headers.1.keys()).collect::<BTreeSet<_>>() {
         let (before, after) = (headers.0.get(name), headers.1.get(name));
         if before != after {
-            let show = |value: Option<&String>| value.map_or_else(|| format!("no {name}"), |value| format!("{name}: {value}"));
+            let show = |value: Option<&String>| {
+                value.map_or_else(|| format!("no {name}"), |value| format!("{name}: {value}"))
+            };
             differences.push(place.difference(line, Kind::Header, &show(before), &show(after)));
         }
     }

@@ -296,7 +296,7 @@ pub struct App {
 }
 
 /// Payload of a close frame.
-pub(crate) fn close_payload(code: Option<u16>, rest: &[u8]) -> Bytes {
+pub(super) fn close_payload(code: Option<u16>, rest: &[u8]) -> Bytes {
     let mut payload = code.map(u16::to_be_bytes).map(Vec::from).unwrap_or_default();
     payload.extend_from_slice(rest);
     payload.into()

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub(crate) use entry::close_payload;
 pub use entry::{
-    App, Conn, Ctl, DirectHttp, Direction, Entry, Event, Fin, Frame, Item, Meta, PartialFrame, Request, Response,
-    Transport, Wire,
+    App, Conn, Ctl, DirectHttp, Direction, Entry, Event, Fin, Frame, Item, Meta, PartialFrame, Request,
+    Response, Transport, Wire,
 };
-pub(crate) use payload::{digest, pad, to_base64};
 pub use payload::{ABBREVIATE_ABOVE, Abbreviated, Payload};
+pub(crate) use payload::{pad, to_base64};
 use raw::Raw;
 
 /// A recording: a name and its lines.

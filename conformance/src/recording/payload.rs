@@ -82,12 +82,10 @@ impl Payload {
     pub fn rebuild(&self) -> Option<Bytes> {
         match self {
             Self::Whole(bytes) => Some(bytes.clone()),
-            Self::Abbreviated(short) => {
-                ["", "\"}]", "\"}}"]
-                    .iter()
-                    .filter_map(|tail| pad(&short.head, tail.as_bytes(), short.length))
-                    .find(|candidate| digest(candidate) == short.sha256)
-            }
+            Self::Abbreviated(short) => ["", "\"}]", "\"}}"]
+                .iter()
+                .filter_map(|tail| pad(&short.head, tail.as_bytes(), short.length))
+                .find(|candidate| digest(candidate) == short.sha256),
         }
     }
 }
@@ -107,7 +105,7 @@ pub(crate) fn pad(head: &[u8], tail: &[u8], length: usize) -> Option<Bytes> {
     Some(bytes.into())
 }
 
-pub(crate) fn digest(bytes: &[u8]) -> String {
+fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::entry::{
-    App, Conn, Ctl, DirectHttp, Direction, Entry, Event, Fin, Frame, Item, Meta, PartialFrame, Request, Response,
-    Transport, Wire, close_payload,
+    App, Conn, Ctl, DirectHttp, Direction, Entry, Event, Fin, Frame, Item, Meta, PartialFrame, Request,
+    Response, Transport, Wire, close_payload,
 };
 use super::payload::{Abbreviated, Payload, from_base64, to_base64};
 
@@ -437,7 +437,8 @@ impl Raw {
     fn set_close(&mut self, frame: &Frame) {
         let Some(code) = frame.close_code() else {
             self.code = Nullable::Null;
-            self.blob.base64 = frame.payload.whole().filter(|bytes| !bytes.is_empty()).map(|bytes| to_base64(bytes));
+            self.blob.base64 =
+                frame.payload.whole().filter(|bytes| !bytes.is_empty()).map(|bytes| to_base64(bytes));
             return;
         };
         self.code = Nullable::Value(code);

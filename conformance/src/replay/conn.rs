@@ -49,8 +49,13 @@ impl Connection {
     pub(super) fn start(conn: Conn, stream: Stream, arrivals: mpsc::Sender<Arrival>) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let Stream { read, write } = stream;
-        let reader =
-            Reader { conn, read, buffer: BytesMut::new(), decoder: Decoder::new(Direction::ServerToClient), arrivals };
+        let reader = Reader {
+            conn,
+            read,
+            buffer: BytesMut::new(),
+            decoder: Decoder::new(Direction::ServerToClient),
+            arrivals,
+        };
         tokio::spawn(drive(reader, write, receiver));
         Self { commands }
     }

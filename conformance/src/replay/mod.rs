@@ -114,6 +114,12 @@ impl Replay {
         Ok(self)
     }
 
+    /// Makes control calls through other connections than the server's.
+    pub fn ctl_dial(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.server.ctl = dial;
+        self
+    }
+
     /// Replays these files instead of the recordings of this crate.
     pub fn files(mut self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.files = Some(files.into_iter().map(|path| path.as_ref().to_owned()).collect());

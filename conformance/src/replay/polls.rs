@@ -36,7 +36,8 @@ impl Sessions {
     pub(crate) fn plan(&mut self, request: &Request, lane: &ConnScript, nth: usize) -> Option<Poll> {
         let session = (request.method == "GET").then(|| request_token(request)).flatten()?;
         let is_response = |event: &Event| matches!(event, Event::Response(_));
-        let mut responses = lane.expected.iter().enumerate().filter(|(_, expected)| is_response(&expected.event));
+        let mut responses =
+            lane.expected.iter().enumerate().filter(|(_, expected)| is_response(&expected.event));
         let (index, expected) = responses.nth(nth)?;
         let Event::Response(response) = &expected.event else { return None };
         let messages = messages(response).filter(|messages| !messages.is_empty())?;

@@ -98,10 +98,7 @@ pub(super) async fn run(
         due: BTreeMap::new(),
         padding: None,
         anchor: (0.0, Instant::now()),
-        observed: Observed {
-            variables: Variables::new(recording, &server.authority),
-            ..Observed::default()
-        },
+        observed: Observed { variables: Variables::new(recording, &server.authority), ..Observed::default() },
     };
     for step in &script.steps {
         run.step(step, stop).await;
@@ -195,7 +192,9 @@ impl Run<'_> {
     fn is_up_to_date(&self) -> bool {
         self.due.iter().all(|(conn, due)| {
             self.observed.conns.get(conn).is_some_and(|lane| {
-                lane.ended_by_server || lane.refused || lane.seen.len() + lane.left_out.len() + lane.given_up >= *due
+                lane.ended_by_server
+                    || lane.refused
+                    || lane.seen.len() + lane.left_out.len() + lane.given_up >= *due
             })
         })
     }
@@ -408,4 +407,3 @@ impl Run<'_> {
         }
     }
 }
-

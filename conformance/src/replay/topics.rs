@@ -12,7 +12,9 @@ pub(super) fn topics(recording: &Recording) -> BTreeSet<String> {
     for entry in &recording.entries {
         match &entry.item {
             Item::Ctl(ctl) => {
-                topics.extend(["topic", "id"].iter().filter_map(|key| ctl.request[key].as_str()).map(str::to_owned));
+                topics.extend(
+                    ["topic", "id"].iter().filter_map(|key| ctl.request[key].as_str()).map(str::to_owned),
+                );
             }
             Item::Wire(wire) => match &wire.event {
                 Event::Frame(frame) => topics.extend(topic(frame.content().text().unwrap_or_default())),
@@ -26,7 +28,12 @@ pub(super) fn topics(recording: &Recording) -> BTreeSet<String> {
                 }
                 Event::Fin(_) | Event::Rst | Event::Error(_) => {}
             },
-            Item::Meta(_) | Item::DirectHttp(_) | Item::Note(_) | Item::App(_) | Item::ServerLog(_) | Item::Other(_) => {}
+            Item::Meta(_)
+            | Item::DirectHttp(_)
+            | Item::Note(_)
+            | Item::App(_)
+            | Item::ServerLog(_)
+            | Item::Other(_) => {}
         }
     }
     topics

@@ -38,11 +38,6 @@ impl Variables {
         }
     }
 
-    /// The recorded token that a token of this run stands for.
-    pub(crate) fn recorded_token(&self, actual: &str) -> Option<&str> {
-        self.tokens.iter().find(|(_, value)| *value == actual).map(|(key, _)| key.as_str())
-    }
-
     /// Pairs of recorded and actual `host:port`.
     pub(crate) fn authorities(&self) -> impl Iterator<Item = (&str, &str)> {
         self.authorities.iter().map(|(recorded, actual)| (recorded.as_str(), actual.as_str()))
@@ -59,7 +54,13 @@ impl Variables {
             Some(text) => Payload::Whole(self.text(text).into()),
             None => request.body.clone(),
         };
-        Request { path: self.text(&request.path), query: self.text(&request.query), headers, body, ..request.clone() }
+        Request {
+            path: self.text(&request.path),
+            query: self.text(&request.query),
+            headers,
+            body,
+            ..request.clone()
+        }
     }
 
     /// A text with the tokens of this run.

@@ -44,7 +44,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
 
 /// What a verdict does not say: why, and which deviations were used.
 fn note(outcome: &Outcome) -> String {
-    let mut ids: Vec<&str> = outcome.differences.iter().filter_map(|each| each.allowed_by.as_deref()).collect();
+    let mut ids: Vec<&str> =
+        outcome.differences.iter().filter_map(|each| each.allowed_by.as_deref()).collect();
     ids.sort_unstable();
     ids.dedup();
     match outcome.verdict {

@@ -90,9 +90,9 @@ impl Decoder {
     pub fn finish(&mut self) -> Vec<Event> {
         self.ended = true;
         let mut events: Vec<Event> = std::iter::from_fn(|| self.poll()).collect();
-        let partial_frame =
-            if let Mode::Frames = self.mode { frame::partial(&self.buffer) } else { None };
-        let unparsed_bytes = (partial_frame.is_none() && !self.buffer.is_empty()).then_some(self.buffer.len());
+        let partial_frame = if let Mode::Frames = self.mode { frame::partial(&self.buffer) } else { None };
+        let unparsed_bytes =
+            (partial_frame.is_none() && !self.buffer.is_empty()).then_some(self.buffer.len());
         events.push(Event::Fin(Fin { partial_frame, unparsed_bytes }));
         events
     }

@@ -1,7 +1,7 @@
 //! WebSocket frames by hand: also those that no library would send or accept.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress};
 
 use crate::recording::{Frame, PartialFrame, Payload};
 
@@ -152,12 +152,11 @@ impl Inflater {
         loop {
             let consumed = usize::try_from(self.state.total_in() - start).ok()?;
             let rest = self.message.get(consumed..)?;
-            if rest.is_empty() {
-                return Some(output.into());
-            }
-            let status = self.state.decompress_vec(rest, &mut output, FlushDecompress::Sync).ok()?;
-            if status == Status::BufError && output.len() < output.capacity() || output.len() > INFLATE_LIMIT {
-                return None;
+            self.state.decompress_vec(rest, &mut output, FlushDecompress::Sync).ok()?;
+            let all_read = self.state.total_in() - start == self.message.len() as u64;
+            let has_room = output.len() < output.capacity();
+            if has_room || output.len() > INFLATE_LIMIT {
+                return (all_read && has_room).then(|| output.into());
             }
             output.reserve(output.len());
         }

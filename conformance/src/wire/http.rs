@@ -131,7 +131,9 @@ impl Framing {
     fn of(headers: &[(String, String)]) -> Result<Option<Self>, HttpError> {
         let mut length = None;
         for (name, value) in headers {
-            if name.eq_ignore_ascii_case("transfer-encoding") && value.to_ascii_lowercase().contains("chunked") {
+            if name.eq_ignore_ascii_case("transfer-encoding")
+                && value.to_ascii_lowercase().contains("chunked")
+            {
                 return Ok(Some(Self::Chunked));
             }
             if name.eq_ignore_ascii_case("content-length") {
@@ -189,7 +191,12 @@ mod tests {
     fn a_response_is_complete_when_its_framing_says_so() {
         let cases: [(&str, &str, &str, bool); 5] = [
             ("GET", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", "ok", true),
-            ("GET", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n", "ok", true),
+            (
+                "GET",
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+                "ok",
+                true,
+            ),
             ("HEAD", "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n", "", true),
             ("GET", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "", true),
             ("GET", "HTTP/1.0 200 OK\r\n\r\nok", "ok", false),
