@@ -19,15 +19,20 @@
 mod compare;
 mod deviations;
 mod difference;
+mod faults;
 mod json;
 pub mod net;
+mod record;
 pub mod recording;
 mod replay;
 mod report;
 mod script;
+mod show;
 pub mod wire;
 
 pub use deviations::{Deviations, DeviationsError};
 pub use difference::{Difference, Kind};
+pub use faults::{Fault, FaultyDial};
+pub use record::Recorder;
 pub use replay::{Replay, ReplayError};
 pub use report::{JunitError, Outcome, Report, Verdict};

@@ -13,7 +13,7 @@ async fn every_recording_replays_against_itself() {
         if !report.is_ok() {
             failures.push(report.to_text());
         }
-        failures.extend(complaints.all().iter().map(|complaint| format!("{name}, {complaint}")));
+        failures.extend(complaints.iter().map(|complaint| format!("{name}, {complaint}")));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

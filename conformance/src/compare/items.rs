@@ -6,6 +6,8 @@ use crate::recording::{Event, Frame, Response};
 /// Something the server said.
 #[derive(Debug)]
 pub(super) struct Item<'a> {
+    /// Position among all events of the connection on its side.
+    pub(super) index: usize,
     /// Line of the recording; 0 for what was seen in this run.
     pub(super) line: usize,
     /// Milliseconds since the event before on the connection.
@@ -51,7 +53,13 @@ pub(super) enum Presence {
 
 impl<'a> Item<'a> {
     /// `None` for an event a server cannot send.
-    pub(super) fn new(line: usize, since: f64, event: &'a Event, side: &Normaliser) -> Option<Self> {
+    pub(super) fn new(
+        index: usize,
+        line: usize,
+        since: f64,
+        event: &'a Event,
+        side: &Normaliser,
+    ) -> Option<Self> {
         let content = match event {
             Event::Response(response) => Content::Response(response),
             Event::Frame(frame) => Content::Frame(frame_item(frame, side)),
@@ -67,7 +75,7 @@ impl<'a> Item<'a> {
             }),
             Event::Request(_) => return None,
         };
-        Some(Self { line, since, content })
+        Some(Self { index, line, since, content })
     }
 
     pub(super) fn frame(&self) -> Option<&FrameItem> {

@@ -117,14 +117,17 @@ impl<'a> Comparison<'a> {
             .iter()
             .enumerate()
             .filter(|(index, _)| !seen.left_out.contains(index))
-            .filter_map(|(_, expected)| {
-                Item::new(expected.line, expected.since, &expected.event, &self.recorded)
+            .filter_map(|(index, expected)| {
+                Item::new(index, expected.line, expected.since, &expected.event, &self.recorded)
             })
             .collect();
         let actual: Vec<Item<'_>> = seen
             .seen
             .iter()
-            .filter_map(|seen| Item::new(0, seen.since.as_secs_f64() * 1000.0, &seen.event, &self.actual))
+            .enumerate()
+            .filter_map(|(index, seen)| {
+                Item::new(index, 0, seen.since.as_secs_f64() * 1000.0, &seen.event, &self.actual)
+            })
             .collect();
         self.responses(place, &recorded, &actual);
         let frames = |items: &[Item<'_>]| -> Vec<usize> {
@@ -188,7 +191,14 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Compares when two events that belong together came.
     fn timing(&mut self, place: Place<'_>, recorded: &Item<'_>, actual: &Item<'_>) {
+        let lane = place.conn.and_then(|conn| self.observed.conns.get(&conn));
+        let mut overdue = lane.iter().flat_map(|lane| &lane.overdue);
+        if overdue.any(|overdue| recorded.index < overdue.due && actual.index >= overdue.seen) {
+            let sides = ("before the client went on", "after the client had waited for it in vain");
+            return self.differences.push(place.difference(recorded.line, Kind::Late, sides.0, sides.1));
+        }
         if recorded.since < TIMER {
             return;
         }

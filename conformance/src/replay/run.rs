@@ -46,10 +46,21 @@ pub(crate) struct Lane {
     pub(crate) ended_by_client: bool,
     /// Whether the connection could not be opened.
     pub(crate) refused: bool,
+    /// Where the replay went on without what was due.
+    pub(crate) overdue: Vec<Overdue>,
     given_up: usize,
     ended_by_server: bool,
     requests: usize,
     last: Option<Instant>,
+}
+
+/// The replay went on although something was due on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overdue {
+    /// How many of the expected events were due.
+    pub(crate) due: usize,
+    /// How many events had been seen.
+    pub(crate) seen: usize,
 }
 
 /// An event as it was seen.
@@ -203,7 +214,11 @@ impl Run<'_> {
         self.patience = self.patience.min(SHORT_PATIENCE);
         for (conn, due) in &self.due {
             let lane = self.observed.conns.entry(*conn).or_default();
-            lane.given_up = due.saturating_sub(lane.seen.len() + lane.left_out.len());
+            let missing = due.saturating_sub(lane.seen.len() + lane.left_out.len());
+            if missing > lane.given_up && !lane.ended_by_server && !lane.refused {
+                lane.overdue.push(Overdue { due: *due, seen: lane.seen.len() });
+            }
+            lane.given_up = missing;
         }
     }
 

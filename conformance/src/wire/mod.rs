@@ -3,10 +3,12 @@
 mod decoder;
 mod frame;
 mod http;
+mod tap;
 
 use crate::recording::Event;
 pub use decoder::Decoder;
 pub(crate) use frame::encode_partial;
+pub(crate) use tap::Tap;
 
 /// The bytes of an event exactly as described; `None` if they are not known, or the event has none.
 ///

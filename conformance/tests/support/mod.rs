@@ -37,7 +37,7 @@ pub(crate) fn file(name: &str) -> String {
 pub(crate) async fn replay_through(
     name: &str,
     wrap: impl FnOnce(Arc<dyn Dial>) -> Arc<dyn Dial>,
-) -> (Report, Complaints) {
+) -> (Report, Vec<String>) {
     let playback = Playback::start(recording(name));
     let complaints = playback.complaints.clone();
     let report = Replay::with_dial(wrap(Arc::new(playback)), AUTHORITY)
@@ -47,21 +47,8 @@ pub(crate) async fn replay_through(
         .run()
         .await
         .unwrap();
+    let complaints = complaints.lock().unwrap().clone();
     (report, complaints)
-}
-
-/// What a playback did not like about its client.
-#[derive(Clone, Default)]
-pub(crate) struct Complaints(Arc<Mutex<Vec<String>>>);
-
-impl Complaints {
-    pub(crate) fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn add(&self, complaint: String) {
-        self.0.lock().unwrap().push(complaint);
-    }
 }
 
 /// The listener of a playback. Its nth connection is the nth of the recording.
@@ -69,7 +56,8 @@ pub(crate) struct Playback {
     lanes: Vec<Lane>,
     accepted: AtomicUsize,
     accept: mpsc::UnboundedSender<(Lane, DuplexStream)>,
-    complaints: Complaints,
+    /// What the playback did not like about its client.
+    complaints: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,7 +71,7 @@ enum Lane {
 impl Playback {
     pub(crate) fn start(recording: Recording) -> Self {
         let (accept, accepted) = mpsc::unbounded_channel();
-        let complaints = Complaints::default();
+        let complaints = Arc::<Mutex<Vec<String>>>::default();
         let lanes = lanes(&recording);
         let player = Player {
             disguise: Disguise::new(&recording),
@@ -163,7 +151,7 @@ struct Player {
     disguise: Disguise,
     accepted: mpsc::UnboundedReceiver<(Lane, DuplexStream)>,
     connections: BTreeMap<Conn, Connection>,
-    complaints: Complaints,
+    complaints: Arc<Mutex<Vec<String>>>,
     anchor: (f64, Instant),
 }
 
@@ -200,7 +188,10 @@ impl Player {
                     let (mut connection, length) = self.accept_direct(index).await;
                     let wanted = direct.request["body"].as_str().unwrap().trim_start_matches('(');
                     if !wanted.starts_with(&length.to_string()) {
-                        self.complaints.add(format!("line {}: body of {length} bytes", index + 1));
+                        self.complaints
+                            .lock()
+                            .unwrap()
+                            .push(format!("line {}: body of {length} bytes", index + 1));
                     }
                     let response = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
                     connection.write.write_all(response.as_bytes()).await.unwrap();
@@ -253,7 +244,7 @@ impl Player {
             other => other.clone(),
         };
         if plain(event.clone()) != plain(wanted.clone()) {
-            self.complaints.add(format!("line {line}: {event:?}\ninstead of {wanted:?}"));
+            self.complaints.lock().unwrap().push(format!("line {line}: {event:?}\ninstead of {wanted:?}"));
         }
     }
 
