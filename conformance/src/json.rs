@@ -17,8 +17,8 @@ pub(crate) enum Json {
     /// In a normal form: equal text means equal value.
     Number(String),
     String(String),
-    Array(Vec<Json>),
-    Object(BTreeMap<String, Json>),
+    Array(Vec<Self>),
+    Object(BTreeMap<String, Self>),
     /// Too deep to be looked into.
     Opaque(String),
 }

@@ -34,5 +34,5 @@ pub use deviations::{Deviations, DeviationsError};
 pub use difference::{Difference, Kind};
 pub use faults::{Fault, FaultyDial};
 pub use record::Recorder;
-pub use replay::{Replay, ReplayError};
+pub use replay::{Progress, Replay, ReplayError};
 pub use report::{JunitError, Outcome, Report, Verdict};

@@ -40,7 +40,7 @@ struct ReplayArgs {
     /// Markdown file with the list of allowed differences.
     #[arg(long)]
     deviations: Option<PathBuf>,
-    /// Write a JUnit report to this file.
+    /// Write a `JUnit` report to this file.
     #[arg(long)]
     junit: Option<PathBuf>,
     /// Write everything as JSON to this file.
@@ -124,13 +124,14 @@ async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
     if !args.files.is_empty() {
         replay = replay.files(&args.files);
     }
-    let bar = ProgressBar::new(replay.count()? as u64)
+    let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{elapsed} [{wide_bar}] {pos}/{len} {msg}")?);
     let progress = bar.clone();
     let report = replay
-        .on_outcome(move |outcome| {
-            progress.set_message(outcome.name.clone());
-            progress.inc(1);
+        .on_progress(move |now| {
+            progress.set_length(now.total as u64);
+            progress.set_position(now.done as u64);
+            progress.set_message(now.latest.map_or_else(String::new, |outcome| outcome.name.clone()));
         })
         .run()
         .await?;

@@ -159,13 +159,11 @@ async fn read<'a>(from: &mut (impl AsyncRead + Unpin), buffer: &'a mut [u8]) -> 
 
 /// Hands on what was read; `false` at the end. A side that is gone takes nothing: its own direction tells.
 async fn pass(read: Result<&[u8], ()>, to: &mut (impl AsyncWrite + Unpin)) -> bool {
-    match read {
-        Ok(bytes @ [_, ..]) => to.write_all(bytes).await.is_ok(),
-        Ok([]) | Err(()) => {
-            let _ = to.shutdown().await;
-            false
-        }
+    if let Ok(bytes @ [_, ..]) = read {
+        return to.write_all(bytes).await.is_ok();
     }
+    let _ = to.shutdown().await;
+    false
 }
 
 fn transport(request: &Request) -> Transport {

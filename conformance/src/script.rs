@@ -13,8 +13,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::recording::{
     Conn, Ctl, DirectHttp, Direction, Event, Frame, Item, PartialFrame, Recording, Transport,
 };
@@ -100,7 +98,7 @@ impl Script {
                 }
                 Item::Note(text) if text == "SIGTERM" => script.push(t, line, Act::Stop),
                 Item::App(app) if app.event == "log transport: close" => {
-                    let cut = app.data.as_ref().is_some_and(|data| data["code"] == Value::from(1006));
+                    let cut = app.data.as_ref().is_some_and(|data| data["code"] == 1006);
                     if let Some(conn) = cut.then(|| never_ended(recording, &app.client, index)).flatten() {
                         script.push(t, line, Act::Send { conn, parts: vec![Part::Cut] });
                     }
@@ -131,13 +129,13 @@ impl Script {
         event: &Event,
         since: f64,
     ) {
-        let lane = self.conns.entry(conn).or_default();
-        client.clone_into(&mut lane.client);
+        let track = self.conns.entry(conn).or_default();
+        client.clone_into(&mut track.client);
         match (dir, event) {
-            (Direction::ServerToClient, Event::Error(error)) => lane.refused |= error == "ECONNREFUSED",
+            (Direction::ServerToClient, Event::Error(error)) => track.refused |= error == "ECONNREFUSED",
             (Direction::ServerToClient, _) => {
-                let index = lane.expected.len();
-                lane.expected.push(Expected { line, event: event.clone(), since });
+                let index = track.expected.len();
+                track.expected.push(Expected { line, event: event.clone(), since });
                 self.push(t, line, Act::Expect { conn, index });
             }
             (Direction::ClientToServer, Event::Error(_)) => {}

@@ -152,7 +152,7 @@ fn flags(frame: &Frame) -> String {
     match frame.rsv {
         0 => {}
         4 if frame.inflated.is_some() => flags.push_str("compressed "),
-        rsv => flags.push_str(&format!("rsv {rsv} ")),
+        rsv => flags = format!("{flags}rsv {rsv} "),
     }
     flags
 }

@@ -56,6 +56,13 @@ struct Comparison<'a> {
     differences: Vec<Difference>,
 }
 
+/// The messages of a long-poll session, each with what tells its place in time.
+#[derive(Default)]
+struct Session {
+    recorded: Vec<(usize, String)>,
+    actual: Vec<(usize, String)>,
+}
+
 /// Where differences are found.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -107,9 +114,9 @@ impl<'a> Comparison<'a> {
         let seen = self.observed.conns.get(&conn).unwrap_or(&none);
         if lane.refused != (seen.refused && seen.left_out.is_empty()) {
             let state = |refused| if refused { "refused" } else { "accepted" };
-            let line = lane.expected.first().map_or(0, |expected| expected.line);
+            let first = lane.expected.first().map_or(0, |expected| expected.line);
             let difference =
-                place.difference(line, Kind::Connection, state(lane.refused), state(seen.refused));
+                place.difference(first, Kind::Connection, state(lane.refused), state(seen.refused));
             return self.differences.push(difference);
         }
         let recorded: Vec<Item<'_>> = lane
@@ -230,18 +237,18 @@ impl<'a> Comparison<'a> {
 
     fn sessions(&mut self) {
         let place = Place { name: self.name, client: None, conn: None };
-        let mut sessions: BTreeMap<String, (Vec<(usize, String)>, Vec<(usize, String)>)> = BTreeMap::new();
+        let mut sessions: BTreeMap<String, Session> = BTreeMap::new();
         for (token, line, texts) in recorded_polls(self.script) {
-            let (recorded, _) = sessions.entry(token).or_default();
-            recorded.extend(texts.into_iter().map(|text| (line, text)));
+            let session = sessions.entry(token).or_default();
+            session.recorded.extend(texts.into_iter().map(|text| (line, text)));
         }
         for seen in self.observed.conns.values().flat_map(|lane| &lane.seen) {
             if let (Some(token), Some(texts)) = (&seen.session, &seen.messages) {
-                let (_, actual) = sessions.entry(token.clone()).or_default();
-                actual.extend(texts.iter().map(|text| (seen.nth, text.clone())));
+                let session = sessions.entry(token.clone()).or_default();
+                session.actual.extend(texts.iter().map(|text| (seen.nth, text.clone())));
             }
         }
-        for (_, (mut recorded, mut actual)) in sessions {
+        for Session { mut recorded, mut actual } in sessions.into_values() {
             recorded.sort_by_key(|(line, _)| *line);
             actual.sort_by_key(|(nth, _)| *nth);
             let recorded: Vec<_> =

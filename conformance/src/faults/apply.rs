@@ -125,7 +125,7 @@ fn on_poll(fault: Fault, response: &Response) -> Option<Response> {
     match fault {
         Fault::WrongPollStatus if body["status"] == 204 => body["status"] = json!(200),
         Fault::ChangedToken if body["status"] != 410 => {
-            body["token"] = json!(format!("{}x", body["token"].as_str()?))
+            body["token"] = json!(format!("{}x", body["token"].as_str()?));
         }
         Fault::DropPollMessage => {
             body["messages"].as_array_mut()?.pop()?;
@@ -208,7 +208,7 @@ fn increment_first(value: &mut Value) -> bool {
 
 fn replace_refs(value: &mut Value) -> bool {
     match value {
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| replace_refs(item) || found),
+        Value::Array(items) => items.iter_mut().map(replace_refs).filter(|found| *found).count() > 0,
         Value::Object(fields) => fields.iter_mut().fold(false, |found, (key, value)| {
             if key == "phx_ref" {
                 *value = json!("GOrA0000000000AA");

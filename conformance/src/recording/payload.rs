@@ -106,7 +106,7 @@ pub(crate) fn pad(head: &[u8], tail: &[u8], length: usize) -> Option<Bytes> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 pub(crate) fn to_base64(bytes: &[u8]) -> String {

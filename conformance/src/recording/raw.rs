@@ -294,11 +294,12 @@ impl Raw {
     }
 
     fn frame_of(&self, opcode: u8, payload: Payload) -> Frame {
+        let usually_masked = self.dir == Some(Direction::ClientToServer);
         Frame {
             opcode,
             fin: self.fin.unwrap_or(true),
             rsv: self.rsv.unwrap_or(0),
-            masked: self.masked.unwrap_or(self.dir == Some(Direction::ClientToServer)),
+            masked: self.masked.unwrap_or(usually_masked),
             payload,
             inflated: self.inflated.as_ref().and_then(Blob::payload),
         }
@@ -443,12 +444,11 @@ impl Raw {
         };
         self.code = Nullable::Value(code);
         let rest = frame.payload.whole().map(|bytes| bytes.slice(2..)).unwrap_or_default();
-        match std::str::from_utf8(&rest) {
-            Ok(reason) => self.reason = Some(reason.to_owned()),
-            Err(_) => {
-                self.invalid_utf8 = Some(true);
-                self.blob.base64 = Some(to_base64(&rest));
-            }
+        if let Ok(reason) = std::str::from_utf8(&rest) {
+            self.reason = Some(reason.to_owned());
+        } else {
+            self.invalid_utf8 = Some(true);
+            self.blob.base64 = Some(to_base64(&rest));
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) enum Command {
     /// Bytes, and the request they are if they are one.
-    Write(Vec<u8>, Option<Request>),
+    Write(Vec<u8>, Option<Box<Request>>),
     /// Ends the client's direction and goes on reading.
     Fin,
     /// Ends both directions with RST.
@@ -138,7 +138,7 @@ pub(super) async fn call(dial: &dyn Dial, request: Request) -> io::Result<Respon
         let bytes = wire::encode(&Event::Request(request.clone())).ok_or(io::ErrorKind::InvalidInput)?;
         let (arrivals, mut received) = mpsc::channel(4);
         let connection = Connection::start(Conn(0), dial.dial().await?, arrivals);
-        connection.command(Command::Write(bytes, Some(request))).await;
+        connection.command(Command::Write(bytes, Some(Box::new(request)))).await;
         while let Some(arrival) = received.recv().await {
             match arrival.event {
                 Event::Response(response) => return Ok(response),

@@ -35,8 +35,27 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Makes the server stop as its operating system would.
 pub(crate) type StopServer = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Something to be told of every outcome as it comes.
-type Watcher = Arc<dyn Fn(&Outcome) + Send + Sync>;
+/// How far a replay is.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Number of recordings that are done.
+    pub done: usize,
+    /// Number of all recordings.
+    pub total: usize,
+    /// What came of the latest one, deviations not applied; `None` at the start.
+    pub latest: Option<&'a Outcome>,
+}
+
+/// Something to be told how far a replay is.
+type Watcher = Box<dyn Fn(Progress<'_>) + Send + Sync>;
+
+/// Where recordings come from.
+enum Source {
+    Bundled,
+    Files(Vec<PathBuf>),
+    Recordings(Vec<Recording>),
+}
 
 /// A replay of recordings against a server.
 ///
@@ -49,7 +68,7 @@ type Watcher = Arc<dyn Fn(&Outcome) + Send + Sync>;
 /// ```
 pub struct Replay {
     server: Server,
-    files: Option<Vec<PathBuf>>,
+    source: Source,
     filter: Option<glob::Pattern>,
     deviations: Deviations,
     stop: Option<StopServer>,
@@ -98,7 +117,7 @@ impl Replay {
     pub fn with_dial(dial: Arc<dyn Dial>, authority: impl Into<String>) -> Self {
         Self {
             server: Server { ctl: dial.clone(), dial, authority: authority.into() },
-            files: None,
+            source: Source::Bundled,
             filter: None,
             deviations: Deviations::default(),
             stop: None,
@@ -122,7 +141,13 @@ impl Replay {
 
     /// Replays these files instead of the recordings of this crate.
     pub fn files(mut self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
-        self.files = Some(files.into_iter().map(|path| path.as_ref().to_owned()).collect());
+        self.source = Source::Files(files.into_iter().map(|path| path.as_ref().to_owned()).collect());
+        self
+    }
+
+    /// Replays these recordings instead of those of this crate.
+    pub fn recordings(mut self, recordings: impl IntoIterator<Item = Recording>) -> Self {
+        self.source = Source::Recordings(recordings.into_iter().collect());
         self
     }
 
@@ -162,53 +187,55 @@ impl Replay {
         self
     }
 
-    /// Calls `watch` with every outcome as soon as it is known; deviations are not applied yet.
-    pub fn on_outcome(mut self, watch: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
-        self.watcher = Some(Arc::new(watch));
+    /// Calls `watch` at the start and whenever a recording is done.
+    pub fn on_progress(mut self, watch: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        self.watcher = Some(Box::new(watch));
         self
     }
 
-    /// Number of recordings that [`run`](Self::run) will read.
-    pub fn count(&self) -> Result<usize, ReplayError> {
-        Ok(self.selected()?.0.len())
-    }
-
     /// Replays. Differences are in the report; an error means that nothing was replayed.
-    pub async fn run(self) -> Result<Report, ReplayError> {
-        let (files, complete) = self.selected()?;
-        let mut recordings = files.iter().map(Recording::open).collect::<Result<Vec<_>, _>>()?;
+    pub async fn run(mut self) -> Result<Report, ReplayError> {
+        let (mut recordings, complete) = self.selected()?;
+        let total = recordings.len();
+        self.tell(0, total, None);
         recordings.sort_by(|left, right| duration(right).total_cmp(&duration(left)));
         let (last, first): (Vec<_>, Vec<_>) = recordings.into_iter().partition(Recording::stops_server);
-        let mut outcomes = self.run_side_by_side(first).await;
+        let mut outcomes = self.run_side_by_side(first, total).await;
         for recording in last {
             let outcome = if self.stop.is_some() {
                 self.job(recording).await
             } else {
                 Outcome::new(recording.name, Verdict::Skipped, Vec::new(), Duration::ZERO)
             };
-            self.tell(&outcome);
+            self.tell(outcomes.len() + 1, total, Some(&outcome));
             outcomes.push(outcome);
         }
         outcomes.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(Report::new(outcomes, &self.deviations, complete))
     }
 
-    /// The files to replay, and whether none was left out by the filter.
-    fn selected(&self) -> Result<(Vec<PathBuf>, bool), ReplayError> {
-        let all = match &self.files {
-            Some(files) => files.clone(),
-            None => crate::recording::bundled().map_err(ReplayError::List)?,
+    /// The recordings to replay, and whether none was left out by the filter.
+    fn selected(&mut self) -> Result<(Vec<Recording>, bool), ReplayError> {
+        let chosen = |name: &str| self.filter.as_ref().is_none_or(|filter| filter.matches(name));
+        let files = match std::mem::replace(&mut self.source, Source::Bundled) {
+            Source::Recordings(mut recordings) => {
+                let total = recordings.len();
+                recordings.retain(|recording| chosen(&recording.name));
+                let complete = recordings.len() == total;
+                return Ok((recordings, complete));
+            }
+            Source::Files(files) => files,
+            Source::Bundled => crate::recording::bundled().map_err(ReplayError::List)?,
         };
-        let Some(filter) = &self.filter else { return Ok((all, true)) };
-        let total = all.len();
-        let name = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let chosen: Vec<_> =
-            all.into_iter().filter(|path| name(path).is_some_and(|name| filter.matches(&name))).collect();
-        let complete = chosen.len() == total;
-        Ok((chosen, complete))
+        let is_chosen =
+            |path: &&PathBuf| path.file_stem().is_some_and(|stem| chosen(&stem.to_string_lossy()));
+        let recordings =
+            files.iter().filter(is_chosen).map(Recording::open).collect::<Result<Vec<_>, _>>()?;
+        let complete = recordings.len() == files.len();
+        Ok((recordings, complete))
     }
 
-    async fn run_side_by_side(&self, recordings: Vec<Recording>) -> Vec<Outcome> {
+    async fn run_side_by_side(&self, recordings: Vec<Recording>, total: usize) -> Vec<Outcome> {
         let mut pending: VecDeque<(Recording, BTreeSet<String>)> = recordings
             .into_iter()
             .map(|recording| {
@@ -230,9 +257,10 @@ impl Replay {
                 jobs.spawn(self.job(recording));
                 continue;
             }
-            if let Some(Ok(outcome)) = jobs.join_next().await {
+            if let Some(joined) = jobs.join_next().await {
+                let outcome = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                 running.retain(|(name, _)| *name != outcome.name);
-                self.tell(&outcome);
+                self.tell(outcomes.len() + 1, total, Some(&outcome));
                 outcomes.push(outcome);
             }
         }
@@ -251,9 +279,9 @@ impl Replay {
         }
     }
 
-    fn tell(&self, outcome: &Outcome) {
+    fn tell(&self, done: usize, total: usize, latest: Option<&Outcome>) {
         if let Some(watch) = &self.watcher {
-            watch(outcome);
+            watch(Progress { done, total, latest });
         }
     }
 }

@@ -141,7 +141,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn step(&mut self, step: &Step, stop: Option<&StopServer>) {
+    async fn step(&mut self, step: &Step, stop_server: Option<&StopServer>) {
         if let Act::Expect { conn, index } = step.act {
             *self.due.entry(conn).or_default() = index + 1;
             self.anchor.1 = self.moment(step.t);
@@ -167,7 +167,7 @@ impl Run<'_> {
                 self.call(&self.server.dial.clone(), step.line, request, recorded).await;
             }
             Act::Stop => {
-                if let Some(stop) = stop {
+                if let Some(stop) = stop_server {
                     stop().await;
                 }
             }
@@ -325,7 +325,7 @@ impl Run<'_> {
 
     async fn write(&mut self, conn: Conn, bytes: Vec<u8>, request: Option<Request>) {
         if let Some(connection) = self.connect(conn).await {
-            connection.command(Command::Write(bytes, request)).await;
+            connection.command(Command::Write(bytes, request.map(Box::new))).await;
             self.observed.conns.entry(conn).or_default().last = Some(Instant::now());
         }
     }

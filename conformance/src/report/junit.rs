@@ -1,4 +1,4 @@
-//! JUnit XML, which every CI system reads.
+//! `JUnit` XML, which every CI system reads.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Outcome, Report, Verdict};
 
-/// A JUnit report that cannot be written.
+/// A `JUnit` report that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the JUnit report")]
 pub struct JunitError(#[from] quick_junit::SerializeError);

@@ -122,7 +122,7 @@ impl Report {
         serde_json::to_writer_pretty(out, self).map_err(io::Error::from)
     }
 
-    /// Writes a JUnit report: a test case for every recording.
+    /// Writes a `JUnit` report: a test case for every recording.
     pub fn write_junit(&self, out: impl Write) -> Result<(), JunitError> {
         junit::write(self, out)
     }

@@ -34,11 +34,11 @@ fn encode_header(opcode: u8, fin: bool, rsv: u8, masked: bool, length: u64, out:
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..=125), _) => out.push(mask_bit | short),
         (_, Ok(medium)) => {
-            out.push(mask_bit | 126);
+            out.push(mask_bit | 0x7e);
             out.extend_from_slice(&medium.to_be_bytes());
         }
         (_, Err(_)) => {
-            out.push(mask_bit | 127);
+            out.push(mask_bit | 0x7f);
             out.extend_from_slice(&length.to_be_bytes());
         }
     }

@@ -25,30 +25,24 @@ pub(crate) const AUTHORITY: &str = "127.0.0.1:4000";
 
 /// Opens a recording of this crate.
 pub(crate) fn recording(name: &str) -> Recording {
-    Recording::open(file(name)).unwrap()
+    Recording::open(format!("{}/recordings/{name}.jsonl", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// Path of a recording of this crate.
-pub(crate) fn file(name: &str) -> String {
-    format!("{}/recordings/{name}.jsonl", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Replays a recording against its own playback, through `wrap`.
+/// Replays a recording against its own playback, through `wrap`, and says what the playback did not like.
 pub(crate) async fn replay_through(
     name: &str,
     wrap: impl FnOnce(Arc<dyn Dial>) -> Arc<dyn Dial>,
 ) -> (Report, Vec<String>) {
     let playback = Playback::start(recording(name));
     let complaints = playback.complaints.clone();
-    let report = Replay::with_dial(wrap(Arc::new(playback)), AUTHORITY)
-        .ctl_dial(Arc::new(Control))
-        .on_stop(|| async {})
-        .files([file(name)])
-        .run()
-        .await
-        .unwrap();
+    let report = replay(wrap(Arc::new(playback))).recordings([recording(name)]).run().await.unwrap();
     let complaints = complaints.lock().unwrap().clone();
     (report, complaints)
+}
+
+/// A replay against a playback.
+pub(crate) fn replay(server: Arc<dyn Dial>) -> Replay {
+    Replay::with_dial(server, AUTHORITY).ctl_dial(Arc::new(Control)).on_stop(|| async {})
 }
 
 /// The listener of a playback. Its nth connection is the nth of the recording.
@@ -111,7 +105,8 @@ impl Dial for Control {
         let (client, mut server) = duplex(64 * 1024);
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
-            server.read(&mut buffer).await.unwrap();
+            let length = server.read(&mut buffer).await.unwrap();
+            assert!(buffer[..length].starts_with(b"POST /ctl/"));
             server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
         });
         Box::pin(async move { Ok(Stream::new(client)) })
@@ -159,7 +154,7 @@ struct Connection {
     write: WriteHalf<DuplexStream>,
     decoder: Arc<Mutex<Decoder>>,
     events: mpsc::UnboundedReceiver<Event>,
-    decoded: mpsc::UnboundedSender<Event>,
+    events_in: mpsc::UnboundedSender<Event>,
     buffered: VecDeque<Event>,
 }
 
@@ -270,9 +265,9 @@ impl Connection {
     fn new(stream: DuplexStream) -> Self {
         let (read, write) = split(stream);
         let decoder = Arc::new(Mutex::new(Decoder::new(Direction::ClientToServer)));
-        let (decoded, events) = mpsc::unbounded_channel();
-        tokio::spawn(read_all(read, decoder.clone(), decoded.clone()));
-        Self { write, decoder, events, decoded, buffered: VecDeque::new() }
+        let (events_in, events) = mpsc::unbounded_channel();
+        tokio::spawn(read_all(read, decoder.clone(), events_in.clone()));
+        Self { write, decoder, events, events_in, buffered: VecDeque::new() }
     }
 
     async fn next(&mut self) -> Event {
@@ -286,7 +281,7 @@ impl Connection {
         let mut decoder = self.decoder.lock().unwrap();
         decoder.note_response(response);
         while let Some(event) = decoder.poll() {
-            self.decoded.send(event).unwrap();
+            self.events_in.send(event).unwrap();
         }
     }
 }
@@ -294,7 +289,7 @@ impl Connection {
 async fn read_all(
     mut read: ReadHalf<DuplexStream>,
     decoder: Arc<Mutex<Decoder>>,
-    decoded: mpsc::UnboundedSender<Event>,
+    events_in: mpsc::UnboundedSender<Event>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -307,7 +302,7 @@ async fn read_all(
             std::iter::from_fn(|| decoder.poll()).collect()
         };
         for event in events {
-            let _ = decoded.send(event);
+            let _ = events_in.send(event);
         }
         if length == 0 {
             return;

@@ -1,8 +1,8 @@
 //! Every recording, replayed against the server's part of itself, shows no difference.
 
-mod support;
-
 use phoenix_conformance::recording;
+
+use crate::support;
 
 #[tokio::test(start_paused = true)]
 async fn every_recording_replays_against_itself() {

@@ -1,11 +1,11 @@
 //! The mutation check: a replay notices every fault of a server, wherever it had an effect.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use phoenix_conformance::{Fault, FaultyDial};
+
+use crate::support;
 
 /// Together these give every fault an opportunity.
 const RECORDINGS: [&str; 9] = [
