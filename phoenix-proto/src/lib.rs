@@ -4,6 +4,7 @@ mod frame;
 mod json;
 mod message;
 mod payload;
+pub mod presence;
 mod reference;
 mod route;
 mod serializer;
@@ -21,4 +22,3 @@ pub use serializer::{
     VersionError,
 };
 pub use text::Text;
-pub mod presence;

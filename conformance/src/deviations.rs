@@ -1,0 +1,211 @@
+//! The differences from Phoenix that are wanted: a reviewed list, read by people and by the replay.
+//!
+//! The list is a Markdown file. Every deviation is a row of a table whose first column is its id (`D` and a number), and has at least one
+//! matcher with that id in a fenced `toml` block, anywhere in the file:
+//!
+//! ~~~markdown
+//! | id | Phoenix | here | why | quirk | recordings |
+//! |---|---|---|---|---|---|
+//! | D1 | answers a dead session after 2 s | answers at once | the client waits for nothing | Q14 | `lp_gone.*` |
+//!
+//! ```toml
+//! [[allow]]
+//! id = "D1"
+//! recordings = ["lp_gone.*"]
+//! kind = "early"
+//! recorded = '^after 5\d\d ms$'
+//! ```
+//! ~~~
+//!
+//! `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
+//! expressions that must be found in the two sides of the difference. What is left out matches everything.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
+use serde::Deserialize;
+
+use crate::difference::{Difference, Kind};
+
+/// A list of allowed differences.
+#[derive(Clone, Debug, Default)]
+pub struct Deviations {
+    matchers: Vec<Matcher>,
+}
+
+/// A list that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviationsError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A `toml` block is invalid.
+    #[error("invalid toml block")]
+    Toml(#[from] toml::de::Error),
+    /// A pattern of recordings is invalid.
+    #[error("{id}: invalid pattern of recordings")]
+    Glob {
+        /// The deviation.
+        id: String,
+        /// Why.
+        source: glob::PatternError,
+    },
+    /// A regular expression is invalid.
+    #[error("{id}: invalid regular expression")]
+    Regex {
+        /// The deviation.
+        id: String,
+        /// Why.
+        source: regex_lite::Error,
+    },
+    /// A row of the table has no matcher.
+    #[error("{0}: a row without a matcher")]
+    RowAlone(String),
+    /// A matcher has no row in the table.
+    #[error("{0}: a matcher without a row")]
+    MatcherAlone(String),
+}
+
+#[derive(Clone, Debug)]
+struct Matcher {
+    id: String,
+    recordings: Vec<glob::Pattern>,
+    kind: Option<Kind>,
+    recorded: Option<Regex>,
+    actual: Option<Regex>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    allow: Vec<Allow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allow {
+    id: String,
+    recordings: Vec<String>,
+    kind: Option<Kind>,
+    recorded: Option<String>,
+    actual: Option<String>,
+}
+
+impl Deviations {
+    /// Reads the list from a Markdown file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DeviationsError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| DeviationsError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads the list from Markdown text.
+    pub fn parse(markdown: &str) -> Result<Self, DeviationsError> {
+        let (mut rows, mut matchers) = (BTreeSet::new(), Vec::new());
+        let mut block: Option<String> = None;
+        for line in markdown.lines() {
+            match &mut block {
+                Some(text) if line.trim() == "```" => {
+                    let Block { allow } = toml::from_str(text)?;
+                    for allow in allow {
+                        matchers.push(Matcher::new(allow)?);
+                    }
+                    block = None;
+                }
+                Some(text) => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                None if line.trim() == "```toml" => block = Some(String::new()),
+                None => rows.extend(row_id(line)),
+            }
+        }
+        let listed: BTreeSet<&str> = matchers.iter().map(|matcher| matcher.id.as_str()).collect();
+        if let Some(row) = rows.iter().find(|row| !listed.contains(row.as_str())) {
+            return Err(DeviationsError::RowAlone(row.clone()));
+        }
+        if let Some(matcher) = matchers.iter().find(|matcher| !rows.contains(&matcher.id)) {
+            return Err(DeviationsError::MatcherAlone(matcher.id.clone()));
+        }
+        Ok(Self { matchers })
+    }
+
+    /// Id of the deviation that allows a difference.
+    pub fn allowing(&self, difference: &Difference) -> Option<&str> {
+        self.matchers.iter().find(|matcher| matcher.matches(difference)).map(|matcher| matcher.id.as_str())
+    }
+
+    /// Ids of deviations that allowed nothing, although all their recordings were replayed.
+    ///
+    /// `replayed` are the names of the recordings; without `complete`, others exist that were not. A deviation all of
+    /// whose patterns are plain names is judged by these alone.
+    pub(crate) fn stale(
+        &self,
+        used: &BTreeSet<String>,
+        replayed: &BTreeSet<&str>,
+        complete: bool,
+    ) -> Vec<String> {
+        let ids: BTreeSet<&str> = self.matchers.iter().map(|matcher| matcher.id.as_str()).collect();
+        let was_replayed = |pattern: &glob::Pattern| {
+            let any = replayed.iter().any(|name| pattern.matches(name));
+            any && (complete || !pattern.as_str().contains(['*', '?', '[']))
+        };
+        ids.into_iter()
+            .filter(|id| !used.contains(*id))
+            .filter(|id| {
+                let mut own = self.matchers.iter().filter(|matcher| matcher.id == *id);
+                own.all(|matcher| matcher.recordings.iter().all(was_replayed))
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Matcher {
+    fn new(allow: Allow) -> Result<Self, DeviationsError> {
+        let id = allow.id;
+        let glob = |source| DeviationsError::Glob { id: id.clone(), source };
+        let regex = |pattern: Option<String>| {
+            pattern
+                .map(|pattern| Regex::new(&pattern))
+                .transpose()
+                .map_err(|source| DeviationsError::Regex { id: id.clone(), source })
+        };
+        Ok(Self {
+            recordings: allow
+                .recordings
+                .iter()
+                .map(|pattern| glob::Pattern::new(pattern))
+                .collect::<Result<_, _>>()
+                .map_err(glob)?,
+            kind: allow.kind,
+            recorded: regex(allow.recorded)?,
+            actual: regex(allow.actual)?,
+            id,
+        })
+    }
+
+    fn matches(&self, difference: &Difference) -> bool {
+        let found =
+            |regex: &Option<Regex>, text: &str| regex.as_ref().is_none_or(|regex| regex.is_match(text));
+        self.recordings.iter().any(|pattern| pattern.matches(&difference.recording))
+            && self.kind.is_none_or(|kind| kind == difference.kind)
+            && found(&self.recorded, &difference.recorded)
+            && found(&self.actual, &difference.actual)
+    }
+}
+
+/// The id in the first column of a row: `D` and digits.
+fn row_id(line: &str) -> Option<String> {
+    let id = line.trim().strip_prefix('|')?.split('|').next()?.trim();
+    let digits = id.strip_prefix('D')?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
+}

@@ -1,0 +1,19 @@
+//! Every recording, replayed against the server's part of itself, shows no difference.
+
+use phoenix_conformance::recording;
+
+use crate::support;
+
+#[tokio::test(start_paused = true)]
+async fn every_recording_replays_against_itself() {
+    let mut failures = Vec::new();
+    for path in recording::bundled().unwrap() {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (report, complaints) = support::replay_through(&name, |dial| dial).await;
+        if !report.is_ok() {
+            failures.push(report.to_text());
+        }
+        failures.extend(complaints.iter().map(|complaint| format!("{name}, {complaint}")));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
