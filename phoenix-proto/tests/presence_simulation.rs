@@ -216,7 +216,9 @@ impl World {
                 Destination::All => self.nodes.keys().copied().collect(),
                 Destination::Node(node) => NAMES.iter().copied().filter(|name| **name == **node).collect(),
             };
-            receivers.into_iter().for_each(|to| self.post(name, to, &message));
+            for to in receivers {
+                self.post(name, to, &message);
+            }
         }
     }
 
@@ -276,7 +278,7 @@ fn meta(number: u64) -> Map<String, Value> {
     Map::from_iter([("n".to_owned(), number.into())])
 }
 
-/// SplitMix64: a run must be repeatable from its seed.
+/// The `SplitMix64` generator: a run must be repeatable from its seed.
 struct Random(u64);
 
 impl Random {

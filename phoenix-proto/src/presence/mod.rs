@@ -36,6 +36,7 @@ mod index;
 mod message;
 mod meta;
 mod reference;
+mod shard;
 mod tracker;
 
 pub use client::{
@@ -51,6 +52,8 @@ pub use message::{
 };
 pub use meta::Meta;
 pub use reference::PhxRef;
+pub use shard::shard_of;
 pub use tracker::{
-    ReplicaChange, ReplicaStatus, TrackError, Tracker, TrackerStats, TrackerTimeout, UpdateError,
+    MetaTooLarge, ReplicaChange, ReplicaStatus, TrackError, Tracker, TrackerStats, TrackerTimeout,
+    UpdateError,
 };

@@ -1,0 +1,3 @@
+mod local;
+mod network;
+mod transfers;
