@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::fixtures::{Cluster, meta, start};
 use super::super::*;
-use crate::presence::{Presence, Presences};
+use crate::presence::{ListedPresences, Presence, Presences};
 
 const ALICE: Owner = Owner(1);
 const BOB: Owner = Owner(2);
@@ -20,7 +20,10 @@ fn track(cluster: &mut Cluster, owner: Owner, topic: &str, key: &str) -> PhxRef 
 }
 
 fn state(cluster: &Cluster, topic: &str) -> Value {
-    serde_json::to_value(Presences::from_entries(cluster.get("a").list(topic))).unwrap()
+    let list = cluster.get("a").list(topic);
+    let state = serde_json::to_value(Presences::from_entries(list)).unwrap();
+    assert_eq!(state, serde_json::to_value(ListedPresences(list)).unwrap());
+    state
 }
 
 #[test]
