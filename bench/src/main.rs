@@ -1,3 +1,3 @@
-//! Load generator, limit server and benchmark tables.
+//! The command line of the benchmarks.
 
 fn main() {}
