@@ -7,4 +7,5 @@
 #![allow(clippy::cast_precision_loss, reason = "counts, bytes and ticks of a run stay far below 2^53")]
 
 pub mod limit;
+pub mod load;
 mod wire;

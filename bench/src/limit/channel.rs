@@ -40,7 +40,15 @@ impl Member {
                 self.leave(message.topic);
                 self.reply(&message, b"{}", draft);
                 let join_ref = message.join_ref;
-                let close = draft.text(&[b"[", join_ref, b",", join_ref, b",\"", message.topic, b"\",\"phx_close\",{}]"]);
+                let close = draft.text(&[
+                    b"[",
+                    join_ref,
+                    b",",
+                    join_ref,
+                    b",\"",
+                    message.topic,
+                    b"\",\"phx_close\",{}]",
+                ]);
                 self.hub.send(&self.peer, close);
             }
             _ => {}
@@ -53,7 +61,8 @@ impl Member {
         let refs = usize::from(join_ref) + usize::from(reference) + usize::from(topic);
         let Some((names, rest)) = rest.split_at_checked(refs) else { return };
         if let Some((b"binary", payload)) = rest.split_at_checked(usize::from(event)) {
-            let reply = draft.frame(frame::BINARY, &[&[1, join_ref, reference, topic, 2], names, b"ok", payload]);
+            let reply =
+                draft.frame(frame::BINARY, &[&[1, join_ref, reference, topic, 2], names, b"ok", payload]);
             self.hub.send(&self.peer, reply);
         }
     }

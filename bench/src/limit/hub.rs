@@ -58,13 +58,12 @@ impl Hub {
     pub(super) fn subscribe(&self, name: &[u8], peer: &Arc<Peer>) -> Subscription {
         let mut topics = self.topics.lock();
         // Looked up first, so that a topic that exists costs no copy of its name.
-        let topic = match topics.get(name) {
-            Some(topic) => Arc::clone(topic),
-            None => {
-                let topic = Arc::new(Topic { name: name.into(), subscribers: Mutex::default() });
-                topics.insert(name.into(), Arc::clone(&topic));
-                topic
-            }
+        let topic = if let Some(topic) = topics.get(name) {
+            Arc::clone(topic)
+        } else {
+            let topic = Arc::new(Topic { name: name.into(), subscribers: Mutex::default() });
+            topics.insert(name.into(), Arc::clone(&topic));
+            topic
         };
         let slot = topic.subscribers.lock().insert(Arc::clone(peer));
         Subscription { topic, slot }
@@ -90,7 +89,9 @@ impl Hub {
     pub(super) fn broadcast(&self, topic: &Topic, frame: &[u8]) {
         let mut dirty = self.dirty.lock();
         let subscribers = topic.subscribers.lock();
-        dirty.extend(subscribers.iter().filter(|(_, peer)| peer.append(frame)).map(|(_, peer)| Arc::clone(peer)));
+        dirty.extend(
+            subscribers.iter().filter(|(_, peer)| peer.append(frame)).map(|(_, peer)| Arc::clone(peer)),
+        );
         self.wake.notify_one();
     }
 

@@ -8,9 +8,6 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// The longest header of an unmasked frame.
-pub(crate) const MAX_HEAD: usize = 10;
-
 /// Where one complete frame lies in a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -45,16 +42,16 @@ pub(crate) fn next(bytes: &[u8]) -> Option<Frame> {
 
 /// Appends the header of a final frame; `masked` is the bit that announces a key.
 pub(crate) fn head(out: &mut Vec<u8>, opcode: u8, len: usize, masked: bool) {
-    let bit = if masked { 0x80 } else { 0 };
+    let bit = if masked { 0x80 } else { 0_u8 };
     out.push(0x80 | opcode);
     match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(short @ 0..126), _) => out.push(bit | short),
+        (Ok(short @ 0..126), _) => out.push(bit + short),
         (_, Ok(medium)) => {
-            out.push(bit | 126);
+            out.push(bit + 126);
             out.extend_from_slice(&medium.to_be_bytes());
         }
         _ => {
-            out.push(bit | 127);
+            out.push(bit + 127);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }

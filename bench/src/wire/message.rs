@@ -66,11 +66,8 @@ impl Field {
 
 fn element(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = rest.trim_ascii_start();
-    let end = if rest.starts_with(b"\"") {
-        string_end(rest)?
-    } else {
-        rest.starts_with(b"null").then_some(4)?
-    };
+    let end =
+        if rest.starts_with(b"\"") { string_end(rest)? } else { rest.starts_with(b"null").then_some(4)? };
     let (token, rest) = rest.split_at(end);
     Some((token, rest.trim_ascii_start().strip_prefix(b",")?))
 }
