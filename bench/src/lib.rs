@@ -6,6 +6,7 @@
 
 #![allow(clippy::cast_precision_loss, reason = "counts, bytes and ticks of a run stay far below 2^53")]
 
+pub mod compare;
 pub mod limit;
 pub mod load;
 mod wire;
