@@ -1,11 +1,12 @@
 //! Every mode against the limit server in the same process: nothing lost, nothing out of order.
 
+use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use phoenix_bench::limit;
-use phoenix_bench::load::{self, Bound, Mode, Outcome, Percentiles, Pid, Plan, Target};
+use phoenix_bench::load::{self, Bound, LoadError, Mode, Outcome, Percentiles, Pid, Plan, Target};
 
 const MESSAGES: u64 = 300;
 
@@ -72,6 +73,16 @@ fn long_polls_bring_every_reply() {
     let outcome = run(Mode::Longpoll, 5, |_| {});
     assert_eq!(outcome.messages, MESSAGES);
     assert_measured(&outcome);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let target = Target::new(&format!("ws://{address}"), "/bench/websocket?vsn=2.0.0").unwrap();
+    let failure = load::run(&Plan::preset(Mode::Echo), &target, None).unwrap_err();
+    assert!(matches!(failure, LoadError::NotJoined { joined: 0, wanted: 100 }), "{failure}");
 }
 
 /// Runs a small load of this mode and checks that nothing went wrong.

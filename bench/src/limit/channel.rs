@@ -133,3 +133,93 @@ impl Draft {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::limit::hub::Link;
+
+    #[test]
+    fn what_is_joined_is_answered() {
+        let mut client = Client::joined();
+        client.text(r#"["1","2","t","echo",{"x":1}]"#);
+        client.text(r#"["1","3","t","noreply",{}]"#);
+        client.text(r#"["1","4","t","phx_leave",{}]"#);
+        client.text(r#"["1","5","t","bcast",{}]"#);
+        assert_eq!(
+            client.frames(),
+            [
+                (frame::TEXT, r#"["1","2","t","phx_reply",{"status":"ok","response":{"x":1}}]"#),
+                (frame::TEXT, r#"["1","4","t","phx_reply",{"status":"ok","response":{}}]"#),
+                (frame::TEXT, r#"["1","1","t","phx_close",{}]"#),
+            ]
+            .map(owned)
+        );
+    }
+
+    #[test]
+    fn a_burst_is_numbered_and_then_answered() {
+        let mut client = Client::joined();
+        client.text(r#"["1","2","t","burst",{"n":2,"x":7}]"#);
+        assert_eq!(
+            client.frames(),
+            [
+                (frame::TEXT, r#"[null,null,"t","msg",{"i":1,"x":7}]"#),
+                (frame::TEXT, r#"[null,null,"t","msg",{"i":2,"x":7}]"#),
+                (frame::TEXT, r#"["1","2","t","phx_reply",{"status":"ok","response":{"n":2}}]"#),
+            ]
+            .map(owned)
+        );
+    }
+
+    #[test]
+    fn a_binary_push_is_answered_in_binary() {
+        let mut client = Client::joined();
+        client.binary(b"\x00\x01\x01\x01\x0612tbinary\xff\x00");
+        client.binary(b"\x00\x01\x01\x01\x0512tother\xff\x00");
+        client.binary(b"\x00\x01\x01\xff\x06short");
+        assert_eq!(client.frames(), [(frame::BINARY, b"\x01\x01\x01\x01\x0212tok\xff\x00".to_vec())]);
+    }
+
+    struct Client {
+        member: Member,
+        draft: Draft,
+    }
+
+    impl Client {
+        /// Joined to the topic `t` with join ref 1, and told so.
+        fn joined() -> Self {
+            let peer = Peer::new(Link::Mailbox(Notify::new()));
+            let mut client = Self { member: Member::new(Arc::default(), peer), draft: Draft::new() };
+            client.text(r#"["1","1","t","phx_join",{}]"#);
+            let reply = r#"["1","1","t","phx_reply",{"status":"ok","response":{}}]"#;
+            assert_eq!(client.frames(), [owned((frame::TEXT, reply))]);
+            client
+        }
+
+        fn text(&mut self, text: &str) {
+            self.member.text(text.as_bytes(), &mut self.draft);
+        }
+
+        fn binary(&mut self, body: &[u8]) {
+            self.member.binary(body, &mut self.draft);
+        }
+
+        fn frames(&self) -> Vec<(u8, Vec<u8>)> {
+            let bytes = self.member.peer.take_frames();
+            let mut unread = &bytes[..];
+            let mut frames = Vec::new();
+            while let Some(found) = frame::next(unread) {
+                frames.push((found.opcode, unread[found.body.clone()].to_vec()));
+                unread = &unread[found.body.end..];
+            }
+            frames
+        }
+    }
+
+    fn owned((opcode, text): (u8, &str)) -> (u8, Vec<u8>) {
+        (opcode, text.as_bytes().to_vec())
+    }
+}

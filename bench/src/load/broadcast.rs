@@ -158,3 +158,66 @@ impl Measured for Broadcast {
         &mut self.tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_delivery_in_order_is_clean() {
+        let tally = after_deliveries(&[(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2)]);
+        assert_eq!((tally.done, tally.lost(), tally.misordered, tally.unexpected), (6, 0, 0, 0));
+    }
+
+    #[test]
+    fn a_subscriber_that_misses_one_has_lost_it() {
+        let tally = after_deliveries(&[(0, 1), (1, 1), (2, 1), (0, 2), (1, 2)]);
+        assert_eq!((tally.lost(), tally.misordered, tally.unexpected), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_delivery_that_comes_late_is_misordered() {
+        let tally = after_deliveries(&[(0, 2), (0, 1)]);
+        assert_eq!((tally.received, tally.misordered, tally.unexpected), (2, 1, 0));
+    }
+
+    #[test]
+    fn a_number_never_sent_is_unexpected() {
+        let tally = after_deliveries(&[(0, 3), (0, 0)]);
+        assert_eq!((tally.received, tally.unexpected), (0, 2));
+    }
+
+    #[test]
+    fn a_broadcast_with_a_join_ref_is_unexpected() {
+        let mut broadcast = two_sent();
+        receive(&mut broadcast, 0, r#"["1",null,"bench:room0","msg",{"from":0,"seq":1}]"#);
+        assert_eq!((broadcast.tally.received, broadcast.tally.unexpected), (0, 1));
+    }
+
+    /// Each delivery is a connection and a number.
+    fn after_deliveries(deliveries: &[(usize, u64)]) -> Tally {
+        let mut broadcast = two_sent();
+        for (conn, seq) in deliveries {
+            let text = format!(r#"[null,null,"bench:room0","msg",{{"from":0,"seq":{seq}}}]"#);
+            receive(&mut broadcast, *conn, &text);
+        }
+        broadcast.tally
+    }
+
+    /// Two subscribers and a publisher that has sent the numbers 1 and 2.
+    fn two_sent() -> Broadcast {
+        let mut plan = Plan::preset(Mode::Fanout8);
+        plan.clients = 2;
+        let mut broadcast = Broadcast::new(&plan);
+        for _ in 0..2 {
+            broadcast.rooms[0].publishers[0].send(3, Instant::now());
+        }
+        broadcast.tally.expected = 6;
+        broadcast
+    }
+
+    fn receive(broadcast: &mut Broadcast, conn: usize, text: &str) {
+        let mut net = Net::new(Protocol::WebSocket, ([127, 0, 0, 1], 1).into(), "/").unwrap();
+        broadcast.received(&mut net, ConnId(conn), text.as_bytes(), Instant::now());
+    }
+}

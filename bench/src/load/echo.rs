@@ -125,3 +125,70 @@ impl Measured for Echo {
         &mut self.tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_in_order_are_clean() {
+        let tally = after_replies(&[(2, 1, "ok"), (3, 2, "ok"), (4, 3, "ok")]);
+        assert_eq!((tally.received, tally.lost(), tally.misordered, tally.unexpected), (3, 0, 0, 0));
+    }
+
+    #[test]
+    fn a_reply_that_overtakes_is_misordered() {
+        let tally = after_replies(&[(3, 2, "ok"), (2, 1, "ok"), (4, 3, "ok")]);
+        assert_eq!((tally.received, tally.lost(), tally.misordered, tally.unexpected), (3, 0, 1, 0));
+    }
+
+    #[test]
+    fn a_reply_that_does_not_come_is_lost() {
+        let tally = after_replies(&[(2, 1, "ok"), (3, 2, "ok")]);
+        assert_eq!((tally.received, tally.lost()), (2, 1));
+    }
+
+    #[test]
+    fn wrong_refs_duplicates_and_refusals_are_unexpected() {
+        let tally = after_replies(&[(3, 1, "ok"), (2, 1, "error"), (2, 1, "ok"), (2, 1, "ok")]);
+        assert_eq!((tally.received, tally.lost(), tally.unexpected), (1, 2, 3));
+    }
+
+    #[test]
+    fn a_changed_text_is_unexpected() {
+        let mut echo = three_in_flight();
+        receive(&mut echo, r#"["1","2","t","phx_reply",{"status":"ok","response":{"seq":1,"text":"y"}}]"#);
+        assert_eq!((echo.tally.received, echo.tally.unexpected), (1, 1));
+    }
+
+    fn after_replies(replies: &[(u64, u64, &str)]) -> Tally {
+        let mut echo = three_in_flight();
+        for (reference, seq, status) in replies {
+            let response = format!(r#"{{"from":0,"seq":{seq},"text":{}}}"#, echo.outgoing.text());
+            let payload = format!(r#"{{"status":"{status}","response":{response}}}"#);
+            receive(&mut echo, &format!(r#"["1","{reference}","t","phx_reply",{payload}]"#));
+        }
+        echo.tally
+    }
+
+    /// One client that has sent the numbers 1 to 3 and may send no more.
+    fn three_in_flight() -> Echo {
+        let mut client = Client::new("t".to_owned());
+        client.flights = (1..=3).map(|seq| (seq, Instant::now())).collect();
+        let mut tally = Tally::new();
+        tally.expected = 3;
+        Echo {
+            clients: vec![client],
+            in_flight: 3,
+            is_started: true,
+            outgoing: Outgoing::new(64, false),
+            seq: Field::new("\"seq\""),
+            tally,
+        }
+    }
+
+    fn receive(echo: &mut Echo, text: &str) {
+        let mut net = Net::new(Protocol::WebSocket, ([127, 0, 0, 1], 1).into(), "/").unwrap();
+        echo.received(&mut net, ConnId(0), text.as_bytes(), Instant::now());
+    }
+}
