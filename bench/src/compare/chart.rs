@@ -125,6 +125,7 @@ mod tests {
             ratios,
             memory,
             faults: Faults::default(),
+            foreign_cpu: None,
         };
         let rows = [
             row(Mode::Echo, "limit", [figure; 5], [None; 2]),

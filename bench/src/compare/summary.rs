@@ -14,6 +14,8 @@ pub(super) struct Row {
     /// KiB, in the order of [`MEMORY`].
     pub(super) memory: [Option<Spread>; MEMORY.len()],
     pub(super) faults: Faults,
+    /// The most CPU others used in a round, the limit's measurement included: cores.
+    pub(super) foreign_cpu: Option<f64>,
 }
 
 /// Median, lowest and highest of the rounds.
@@ -82,6 +84,11 @@ impl Row {
             ratios: std::array::from_fn(ratio),
             memory: std::array::from_fn(kib),
             faults,
+            foreign_cpu: pairs
+                .iter()
+                .flat_map(|(outcome, limit)| [outcome.foreign_cpu, limit.foreign_cpu])
+                .flatten()
+                .max_by(f64::total_cmp),
         }
     }
 }
@@ -143,6 +150,7 @@ mod tests {
         assert_eq!(rows[1].ratios[0], Some(Spread { median: 2.0, lowest: 1.0, highest: 3.0 }));
         assert_eq!(rows[1].ratios[1], None, "a figure nobody has");
         assert_eq!(rows[1].memory[0], Some(Spread { median: 20.0, lowest: 3.0, highest: 40.0 }));
+        assert_eq!(rows[1].foreign_cpu, Some(0.4));
         assert_eq!(rows[1].faults, Faults { lost: 6, ..Faults::default() });
     }
 
@@ -150,6 +158,7 @@ mod tests {
         let mut outcome = Outcome::new(Mode::Echo);
         outcome.cpu_seconds_per_million = Some(figure);
         outcome.kib_per_connection = Some(figure);
+        outcome.foreign_cpu = Some(figure / 100.0);
         outcome.lost = lost;
         outcome
     }

@@ -2,15 +2,23 @@
 
 use super::summary::{Faults, MEMORY, RATIOS, Row, Spread};
 
+const FOREIGN: &str = "others' CPU";
+const NONE: &str = "–";
+
 /// Ratios first, then memory; a table without rows is left out.
 pub(super) fn render(rows: &[Row], rounds: usize) -> String {
     let mut text = format!(
         "Medians of {rounds} rounds, the lowest and the highest round in brackets. Every figure of the first \
          table is a ratio to the limit server in the same round: 1.00 is the limit, less is better except for \
-         messages/s.\n\n"
+         messages/s. The last column of figures is the most CPU, in cores, that other processes of the machine \
+         took during one of the rounds: unless it is near zero, they are in the ratios too.\n\n"
     );
     let timed = rows.iter().filter(|row| !row.is_limit() && row.ratios.iter().any(Option::is_some));
-    text += &table("", &RATIOS, timed, |row| row.ratios.iter().map(|figure| cell(*figure)).collect());
+    let columns: Vec<_> = RATIOS.into_iter().chain([FOREIGN]).collect();
+    text += &table("", &columns, timed, |row| {
+        let foreign = row.foreign_cpu.map_or_else(|| NONE.to_owned(), |cores| format!("{cores:.2}"));
+        row.ratios.iter().map(|figure| cell(*figure)).chain([foreign]).collect()
+    });
     let resident = rows.iter().filter(|row| row.memory.iter().any(Option::is_some));
     text += &table("Memory, in KiB resident:\n\n", &MEMORY, resident, |row| {
         row.memory.iter().map(|figure| cell(*figure)).collect()
@@ -43,7 +51,7 @@ fn table<'a>(
 
 fn cell(figure: Option<Spread>) -> String {
     figure.map_or_else(
-        || "–".to_owned(),
+        || NONE.to_owned(),
         |Spread { median, lowest, highest }| format!("{median:.2} ({lowest:.2}–{highest:.2})"),
     )
 }
@@ -75,6 +83,7 @@ mod tests {
             ratios: [ratio, None, None, None, None],
             memory: [kib, None],
             faults: Faults { lost, ..Faults::default() },
+            foreign_cpu: Some(0.25),
         };
         let rows = [
             row(Mode::Echo, "limit", figure(1.0), None, 0),
@@ -86,8 +95,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| mode | server | CPU per message | messages/s | p50 | p99 | p99.9 | faults |",
-                "| echo | other | 1.50 (1.25–2.00) | – | – | – | – | 3 lost |",
+                "| mode | server | CPU per message | messages/s | p50 | p99 | p99.9 | others' CPU | faults |",
+                "| echo | other | 1.50 (1.25–2.00) | – | – | – | – | 0.25 | 3 lost |",
                 "| mode | server | KiB per connection | KiB per further topic | faults |",
                 "| idle | limit | 2.00 (1.75–2.50) | – | none |",
             ]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::net::{Driver, Script};
 use super::outcome::Outcome;
 use super::plan::{Bound, Plan};
-use super::process::Pid;
+use super::process::{Pid, machine_seconds};
 use super::tally::{Stall, Tally};
 
 /// A script that keeps books and sends while its budget lasts.
@@ -61,23 +61,43 @@ fn drain<S: Measured>(driver: &mut Driver, script: &mut S, plan: &Plan) -> io::R
 /// The clocks at one instant.
 struct Reading {
     at: Instant,
-    cpu_seconds: Option<f64>,
+    cpu: Option<Cpu>,
+}
+
+/// CPU-seconds so far.
+struct Cpu {
+    server: f64,
+    load: f64,
+    machine: f64,
 }
 
 impl Reading {
     fn take(server: Option<Pid>) -> io::Result<Self> {
-        Ok(Self { cpu_seconds: server.map(Pid::cpu_seconds).transpose()?, at: Instant::now() })
+        Ok(Self { cpu: server.map(Cpu::read).transpose()?, at: Instant::now() })
     }
 
     fn fill(&self, outcome: &mut Outcome, tally: &Tally, end: &Self) {
         let messages = tally.done as f64;
+        let seconds = (end.at - self.at).as_secs_f64();
         outcome.messages = tally.done;
-        outcome.rate = Some(messages / (end.at - self.at).as_secs_f64());
+        outcome.rate = Some(messages / seconds);
         outcome.latency = tally.latency.percentiles();
-        outcome.cpu_seconds_per_million = self
-            .cpu_seconds
-            .zip(end.cpu_seconds)
-            .filter(|_| tally.done > 0)
-            .map(|(start, end)| (end - start) * 1e6 / messages);
+        let Some((start, end)) = self.cpu.as_ref().zip(end.cpu.as_ref()) else { return };
+        let server = end.server - start.server;
+        if tally.done > 0 {
+            outcome.cpu_seconds_per_million = Some(server * 1e6 / messages);
+        }
+        let foreign = end.machine - start.machine - server - (end.load - start.load);
+        outcome.foreign_cpu = Some(foreign.max(0.0) / seconds);
+    }
+}
+
+impl Cpu {
+    fn read(server: Pid) -> io::Result<Self> {
+        Ok(Self {
+            server: server.cpu_seconds()?,
+            load: Pid(std::process::id()).cpu_seconds()?,
+            machine: machine_seconds()?,
+        })
     }
 }

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub rate: Option<f64>,
     /// CPU-seconds of the server per million messages.
     pub cpu_seconds_per_million: Option<f64>,
+    /// CPU-seconds per second that neither the server nor the load used: what disturbed the measurement.
+    pub foreign_cpu: Option<f64>,
     /// How long a message took.
     pub latency: Option<Percentiles>,
     /// KiB resident per idle connection joined to one topic.
@@ -41,6 +43,7 @@ impl Outcome {
             messages: 0,
             rate: None,
             cpu_seconds_per_million: None,
+            foreign_cpu: None,
             latency: None,
             kib_per_connection: None,
             kib_per_topic: None,

@@ -14,14 +14,22 @@ impl Pid {
     /// Seconds on a CPU so far, user and system, all threads.
     pub(crate) fn cpu_seconds(self) -> io::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
-        ticks(&stat).map(|ticks| ticks as f64 / TICKS_PER_SECOND).ok_or_else(|| unreadable("stat"))
+        ticks(&stat).map(|ticks| ticks as f64 / TICKS_PER_SECOND).ok_or_else(|| unreadable("/proc/PID/stat"))
     }
 
     /// KiB of memory resident now.
     pub(crate) fn resident_kib(self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
-        resident(&status).ok_or_else(|| unreadable("status"))
+        resident(&status).ok_or_else(|| unreadable("/proc/PID/status"))
     }
+}
+
+/// Seconds all cores together were not idle so far, whoever used them: other guests of the host too.
+pub(crate) fn machine_seconds() -> io::Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    busy(&stat)
+        .map(|ticks| ticks as f64 / TICKS_PER_SECOND)
+        .ok_or_else(|| unreadable("the first line of /proc/stat"))
 }
 
 fn ticks(stat: &str) -> Option<u64> {
@@ -36,8 +44,16 @@ fn resident(status: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-fn unreadable(file: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("no figure found in /proc/PID/{file}"))
+fn busy(stat: &str) -> Option<u64> {
+    // user nice system idle iowait irq softirq steal
+    let times = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
+    let times = times.map(|time| time.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal] = times[..] else { return None };
+    Some(user + nice + system + irq + softirq + steal)
+}
+
+fn unreadable(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("no figure found in {what}"))
 }
 
 #[cfg(test)]
@@ -55,6 +71,13 @@ mod tests {
     fn resident_memory_is_read_from_its_line() {
         assert_eq!(resident("Name:\tx\nVmHWM:\t 9 kB\nVmRSS:\t    1684 kB\n"), Some(1684));
         assert_eq!(resident("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn waiting_is_not_busy() {
+        assert_eq!(busy("cpu  1 2 4 1000 1000 8 16 32 9 9\ncpu0 1 1 1\n"), Some(63));
+        assert_eq!(busy("cpu  1 2 4\n"), None);
+        assert!(machine_seconds().unwrap() > 0.0);
     }
 
     #[test]
