@@ -1,24 +1,4 @@
 //! The differences from Phoenix that are wanted: a reviewed list, read by people and by the replay.
-//!
-//! The list is a Markdown file. Every deviation is a row of a table whose first column is its id (`D` and a number), and has at least one
-//! matcher with that id in a fenced `toml` block, anywhere in the file:
-//!
-//! ~~~markdown
-//! | id | Phoenix | here | why | quirk | recordings |
-//! |---|---|---|---|---|---|
-//! | D1 | answers a dead session after 2 s | answers at once | the client waits for nothing | Q14 | `lp_gone.*` |
-//!
-//! ```toml
-//! [[allow]]
-//! id = "D1"
-//! recordings = ["lp_gone.*"]
-//! kind = "early"
-//! recorded = '^after 5\d\d ms$'
-//! ```
-//! ~~~
-//!
-//! `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
-//! expressions that must be found in the two sides of the difference. What is left out matches everything.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,6 +9,26 @@ use serde::Deserialize;
 use crate::difference::{Difference, Kind};
 
 /// A list of allowed differences.
+///
+/// The list is a Markdown file. Every deviation is a row of a table whose first column is its id (`D` and a number), and has at least one
+/// matcher with that id in a fenced `toml` block, anywhere in the file:
+///
+/// ~~~markdown
+/// | id | Phoenix | here | why | quirk | recordings |
+/// |---|---|---|---|---|---|
+/// | D1 | answers a dead session after 2 s | answers at once | the client waits for nothing | Q14 | `lp_gone.*` |
+///
+/// ```toml
+/// [[allow]]
+/// id = "D1"
+/// recordings = ["lp_gone.*"]
+/// kind = "early"
+/// recorded = '^after 5\d\d ms$'
+/// ```
+/// ~~~
+///
+/// `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
+/// expressions that must be found in the two sides of the difference. What is left out matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Deviations {
     matchers: Vec<Matcher>,
