@@ -209,3 +209,39 @@ fn row_id(line: &str) -> Option<String> {
     let digits = id.strip_prefix('D')?;
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "| D1 | x |\n";
+    const BLOCK: &str = "```toml\n[[allow]]\nid = \"D1\"\nrecordings = [\"ws_*\"]\n```\n";
+
+    #[test]
+    fn rows_and_matchers_belong_together() {
+        assert!(Deviations::parse(&format!("{ROW}{BLOCK}")).is_ok());
+        assert!(matches!(Deviations::parse(ROW), Err(DeviationsError::RowAlone(id)) if id == "D1"));
+        assert!(matches!(Deviations::parse(BLOCK), Err(DeviationsError::MatcherAlone(id)) if id == "D1"));
+    }
+
+    #[test]
+    fn mistakes_in_a_matcher_are_errors() {
+        let with = |line: &str| {
+            Deviations::parse(&format!("{ROW}{}", BLOCK.replace("id =", &format!("{line}\nid ="))))
+        };
+        assert!(matches!(with("kind = \"unheard-of\""), Err(DeviationsError::Toml(_))));
+        assert!(matches!(with("typo = 1"), Err(DeviationsError::Toml(_))));
+        assert!(matches!(with("actual = '('"), Err(DeviationsError::Regex { .. })));
+    }
+
+    #[test]
+    fn a_deviation_is_stale_only_if_all_its_recordings_were_replayed() {
+        let list = Deviations::parse(&format!("{ROW}{BLOCK}")).unwrap();
+        let stale = |replayed: &[&str], complete| {
+            list.stale(&BTreeSet::new(), &replayed.iter().copied().collect(), complete)
+        };
+        assert_eq!(stale(&["ws_leave.v2"], true), ["D1"]);
+        assert_eq!(stale(&["ws_leave.v2"], false), [""; 0]);
+        assert_eq!(stale(&["lp_gone.v2"], true), [""; 0]);
+    }
+}
