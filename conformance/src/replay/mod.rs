@@ -24,7 +24,7 @@ pub(crate) use self::variables::request_token;
 use crate::compare::compare;
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};
-use crate::recording::{ReadError, Recording};
+use crate::recording::{Bundled, ReadError, Recording, bundled};
 use crate::report::{Outcome, Report, Verdict};
 use crate::script::Script;
 
@@ -104,9 +104,6 @@ pub enum ReplayError {
     /// The filter is no glob pattern.
     #[error("invalid filter")]
     Filter(#[from] glob::PatternError),
-    /// The recordings of this crate are not there.
-    #[error("cannot list the recordings")]
-    List(#[source] std::io::Error),
     /// A recording cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -245,7 +242,13 @@ impl Replay {
                 return Ok((recordings, complete));
             }
             Source::Files(files) => files,
-            Source::Bundled => crate::recording::bundled().map_err(ReplayError::List)?,
+            Source::Bundled => {
+                let all = bundled();
+                let recordings = all.iter().filter(|recording| chosen(recording.name)).map(Bundled::parse);
+                let recordings = recordings.collect::<Result<Vec<_>, _>>()?;
+                let complete = recordings.len() == all.len();
+                return Ok((recordings, complete));
+            }
         };
         let is_chosen =
             |path: &&PathBuf| path.file_stem().is_some_and(|stem| chosen(&stem.to_string_lossy()));

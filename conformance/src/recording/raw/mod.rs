@@ -1,4 +1,4 @@
-//! A line of a recording as it stands in the file, and its translation from and to [`Entry`].
+//! A line of a recording as it stands in the file, and its translation from and to `Entry`.
 
 mod read;
 mod write;

@@ -1,7 +1,6 @@
 //! From a line of the file to an entry.
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::{Blob, Nullable, Raw};
 use crate::recording::entry::{
@@ -11,10 +10,14 @@ use crate::recording::entry::{
 use crate::recording::payload::{Payload, from_base64};
 
 impl Raw {
-    /// The line as a type; a line without its necessary fields is [`Item::Other`].
-    pub(in crate::recording) fn into_entry(self, value: Value) -> Entry {
+    /// The line as a type; a line of an unknown kind, or without its necessary fields, is [`Item::Other`].
+    pub(in crate::recording) fn into_entry(self, text: &str) -> serde_json::Result<Entry> {
         let t = self.t;
-        Entry { t, item: self.into_item().unwrap_or(Item::Other(value)) }
+        let item = match self.into_item() {
+            Some(item) => item,
+            None => Item::Other(serde_json::from_str(text)?),
+        };
+        Ok(Entry { t, item })
     }
 
     fn into_item(self) -> Option<Item> {
