@@ -7,9 +7,9 @@ use crate::support;
 #[tokio::test(start_paused = true)]
 async fn every_recording_replays_against_itself() {
     let mut failures = Vec::new();
-    for path in recording::bundled().unwrap() {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let (report, complaints) = support::replay_through(&name, |dial| dial).await;
+    for bundled in recording::bundled() {
+        let name = bundled.name;
+        let (report, complaints) = support::replay_through(name, |dial| dial).await;
         if !report.is_ok() {
             failures.push(report.to_text());
         }
