@@ -109,7 +109,7 @@ fn references_that_are_no_strings_are_written_as_text() {
 
 #[test]
 fn fields_of_255_bytes_pass_and_longer_ones_are_named() {
-    let cases: [(&str, fn(usize) -> Result<Frame, EncodeError>); 9] = [
+    let cases: [(&str, Encode); 9] = [
         ("join_ref", |len| V2.encode_push(&push(&quoted(len), "t", "e", raw()))),
         ("topic", |len| V2.encode_push(&push("\"1\"", &long(len), "e", raw()))),
         ("event", |len| V2.encode_push(&push("\"1\"", "t", &long(len), raw()))),
@@ -137,6 +137,8 @@ fn long_fields_are_fine_as_long_as_everything_is_json() {
     let end = V2.encode_end(&long.as_str().into(), None, ChannelEnd::Closed).unwrap();
     assert_eq!(end.opcode(), Opcode::Text);
 }
+
+type Encode = fn(usize) -> Result<Frame, EncodeError>;
 
 fn long(len: usize) -> String {
     "x".repeat(len)
