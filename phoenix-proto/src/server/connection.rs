@@ -85,7 +85,7 @@ impl Connection {
             // The silence is our own: we do not read.
             self.last_activity = now;
         }
-        while let Some(channel) = self.overdue(now) {
+        while let Some(channel) = self.overdue(now).filter(|_| !self.closed) {
             self.commands.push_back(Command::Abandon { channel });
             self.replaced(channel);
         }
@@ -124,6 +124,9 @@ impl Connection {
 
     /// A channel is gone: `phx_error` if it was joined and did not [close](Self::close_channel) (protocol §9.6).
     pub fn ended(&mut self, channel: ChannelId, now: Instant) {
+        if self.closed {
+            return;
+        }
         let Some(slot) = self.slots.get(channel) else { return };
         match slot.state {
             State::Joining { .. } => self.join_crashed(channel, now),
