@@ -6,5 +6,6 @@ mod ends;
 mod joins;
 mod limits;
 mod messages;
+mod model;
 mod replacing;
 mod time;
