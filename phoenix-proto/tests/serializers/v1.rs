@@ -77,8 +77,8 @@ fn join_ref_is_optional_and_unknown_keys_are_ignored() {
 }
 
 #[test]
-fn the_last_of_equal_keys_counts() {
-    assert_eq!(decode(r#"{"topic":"a","event":"e","payload":{},"ref":1,"topic":"b"}"#).topic, "b");
+fn the_first_of_equal_keys_counts() {
+    assert_eq!(decode(r#"{"topic":"a","event":"e","payload":{},"ref":1,"topic":"b"}"#).topic, "a");
 }
 
 #[test]
