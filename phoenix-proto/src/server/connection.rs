@@ -78,7 +78,7 @@ impl Connection {
         if self.closed {
             return;
         }
-        if self.config.idle_timeout.is_some_and(|limit| now >= self.last_activity + limit) {
+        if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
             if self.wants_read() {
                 return self.close(CloseReason::Idle);
             }
@@ -193,7 +193,7 @@ impl Connection {
         if self.closed {
             return None;
         }
-        let idle = self.config.idle_timeout.map(|limit| (self.last_activity + limit, Timer::Idle));
+        let idle = self.idle_deadline().map(|deadline| (deadline, Timer::Idle));
         let replace = self.replace_deadlines().map(|(deadline, _)| (deadline, Timer::Replace));
         idle.into_iter().chain(replace).min_by_key(|(deadline, _)| *deadline)
     }
@@ -203,6 +203,11 @@ impl Connection {
         self.transmits.shrink_to(0);
         self.commands.shrink_to(0);
         self.notices.shrink_to(0);
+    }
+
+    /// Until when something has to be received; `None` for never, also if that is beyond all clocks.
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.config.idle_timeout.and_then(|limit| self.last_activity.checked_add(limit))
     }
 
     pub(super) fn reply(

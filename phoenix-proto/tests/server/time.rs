@@ -79,3 +79,18 @@ fn calling_too_early_or_twice_is_harmless() {
     bench.wait(60_000);
     bench.commands(["close 1002"]);
 }
+
+#[test]
+fn limits_beyond_all_clocks_are_none() {
+    let mut bench = Bench::with(|config| {
+        config.idle_timeout = Some(Duration::MAX);
+        config.replace_timeout = Duration::MAX;
+    })
+    .join_room();
+    bench.client(r#"["2","2","room:1","phx_join",{}]"#);
+    bench.commands(["kill 1"]);
+    assert_eq!(bench.timeout(), None);
+    bench.wait(86_400_000);
+    bench.commands([]);
+    assert!(!bench.connection.is_closed());
+}
