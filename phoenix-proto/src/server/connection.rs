@@ -78,14 +78,14 @@ impl Connection {
         if self.closed {
             return;
         }
-        if self.config.idle_timeout.is_some_and(|limit| now >= self.last_activity + limit) {
+        if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
             if self.wants_read() {
                 return self.close(CloseReason::Idle);
             }
             // The silence is our own: we do not read.
             self.last_activity = now;
         }
-        while let Some(channel) = self.overdue(now) {
+        while let Some(channel) = self.overdue(now).filter(|_| !self.closed) {
             self.commands.push_back(Command::Abandon { channel });
             self.replaced(channel);
         }
@@ -124,6 +124,9 @@ impl Connection {
 
     /// A channel is gone: `phx_error` if it was joined and did not [close](Self::close_channel) (protocol §9.6).
     pub fn ended(&mut self, channel: ChannelId, now: Instant) {
+        if self.closed {
+            return;
+        }
         let Some(slot) = self.slots.get(channel) else { return };
         match slot.state {
             State::Joining { .. } => self.join_crashed(channel, now),
@@ -190,7 +193,7 @@ impl Connection {
         if self.closed {
             return None;
         }
-        let idle = self.config.idle_timeout.map(|limit| (self.last_activity + limit, Timer::Idle));
+        let idle = self.idle_deadline().map(|deadline| (deadline, Timer::Idle));
         let replace = self.replace_deadlines().map(|(deadline, _)| (deadline, Timer::Replace));
         idle.into_iter().chain(replace).min_by_key(|(deadline, _)| *deadline)
     }
@@ -200,6 +203,11 @@ impl Connection {
         self.transmits.shrink_to(0);
         self.commands.shrink_to(0);
         self.notices.shrink_to(0);
+    }
+
+    /// Until when something has to be received; `None` for never, also if that is beyond all clocks.
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.config.idle_timeout.and_then(|limit| self.last_activity.checked_add(limit))
     }
 
     pub(super) fn reply(

@@ -11,6 +11,10 @@ const UNMATCHED_TOPIC: Json = Json::constant("{\"reason\":\"unmatched topic\"}")
 impl Connection {
     /// The table of protocol §9.2.
     pub(super) fn dispatch(&mut self, message: Message, now: Instant) {
+        // An answer to what waited for the same join may have closed the connection.
+        if self.closed {
+            return;
+        }
         if message.event == "heartbeat" && message.topic == "phoenix" {
             return self.reply(None, message.reference, message.topic, Status::OK, Payload::EMPTY);
         }

@@ -72,7 +72,7 @@ impl Connection {
     /// Protocol §9.4: the old channel is killed; the join goes on when it has ended.
     pub(super) fn replace(&mut self, channel: ChannelId, message: Message, now: Instant) {
         self.note(Notice::DuplicateJoin, &message.topic);
-        let deadline = now + self.config.replace_timeout;
+        let deadline = now.checked_add(self.config.replace_timeout);
         if let Some(slot) = self.slots.get(channel) {
             slot.state = State::Replacing { next: Box::new(message), deadline };
             self.replacing += 1;
@@ -155,7 +155,7 @@ impl Connection {
     pub(super) fn replace_deadlines(&self) -> impl Iterator<Item = (Instant, ChannelId)> {
         let slots = (self.replacing > 0).then(|| self.slots.iter());
         slots.into_iter().flatten().filter_map(|slot| match slot.state {
-            State::Replacing { deadline, .. } => Some((deadline, slot.channel)),
+            State::Replacing { deadline, .. } => Some((deadline?, slot.channel)),
             _ => None,
         })
     }

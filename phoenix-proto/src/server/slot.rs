@@ -36,8 +36,8 @@ pub(super) enum State {
     Joined,
     /// Its `phx_close` is out and the topic is free, but it may still speak.
     Closing,
-    /// Killed by the newer join `next`, which waits for its end.
-    Replacing { next: Box<Message>, deadline: Instant },
+    /// Killed by the newer join `next`, which waits for its end, but not longer than to the deadline.
+    Replacing { next: Box<Message>, deadline: Option<Instant> },
 }
 
 #[derive(Debug, Default)]
