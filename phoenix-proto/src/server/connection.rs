@@ -225,8 +225,7 @@ impl Connection {
     /// Queues a frame of the connection itself; one that cannot be encoded ends the connection.
     pub(super) fn transmit_own(&mut self, frame: Result<Frame, EncodeError>) {
         match frame {
-            Ok(frame) if !self.closed => self.transmits.push_back(frame),
-            Ok(_) => {}
+            Ok(frame) => self.transmits.push_back(frame),
             Err(error) => self.close(CloseReason::Unencodable(error)),
         }
     }

@@ -35,11 +35,8 @@ impl Connection {
             self.dispatch(message, now);
         }
         match self.slots.find(&slot.topic) {
-            // A later join of the batch is under way: what the old channel left stays behind its reply.
-            Some(next) => {
-                let output = std::mem::replace(&mut next.held().output, held.output);
-                next.held().output.extend(output);
-            }
+            // A later join of the batch has just begun: what the old channel left stays behind its reply.
+            Some(next) => next.held().output = held.output,
             None => self.transmits.extend(held.output),
         }
     }

@@ -233,6 +233,16 @@ fn a_stale_header_that_is_not_utf8_is_dropped() {
 }
 
 #[test]
+fn a_header_that_is_not_utf8_does_not_disturb_a_join() {
+    let mut bench = Bench::v2();
+    bench.client(r#"["1","1","room:1","phx_join",{}]"#);
+    bench.client_binary(b"\0\x01\x01\x06\x0114room:1\xff");
+    bench.commands([r#"join 1: room:1 "1" {}"#]);
+    bench.accept(1);
+    bench.expect([r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#]);
+}
+
+#[test]
 fn a_header_that_is_not_utf8_for_no_channel_closes() {
     for data in [
         &b"\0\x01\x01\x06\x0114room:2\xff"[..],

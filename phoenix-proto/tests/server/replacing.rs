@@ -192,3 +192,21 @@ fn a_crash_of_the_old_channel_counts_as_its_end() {
         CLOSE_1,
     ]);
 }
+
+#[test]
+fn the_new_join_may_be_without_join_ref() {
+    let mut bench = Bench::joined();
+    bench.client(r#"[null,"2","room:1","phx_join",{}]"#);
+    bench.commands(["kill 1"]);
+    bench.ended(1);
+    bench.commands([r#"join 2: room:1 "2" {}"#]);
+    bench.accept(2);
+    bench.push(2, "hello");
+    bench.close_channel(2);
+    bench.expect([
+        r#"[null,"2","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+        CLOSE_1,
+        r#"["2",null,"room:1","hello",{}]"#,
+        r#"[null,null,"room:1","phx_close",{}]"#,
+    ]);
+}
