@@ -19,6 +19,7 @@ const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
 #[test]
 fn all_nodes_agree_once_the_network_is_quiet() {
+    #[expect(clippy::disallowed_methods, reason = "the length of the test run, not an input of the machine")]
     let seeds = std::env::var("PRESENCE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
     for seed in 0..seeds {
         let mut world = World::new(seed);

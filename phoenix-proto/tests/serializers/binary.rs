@@ -66,17 +66,21 @@ fn truncated_messages_are_refused() {
 }
 
 #[test]
-fn a_field_that_is_not_utf8_is_named_with_the_channel_it_is_for() {
+fn a_topic_or_ref_that_is_not_utf8_is_named_with_the_channel_it_is_for() {
     let decode = |data: &[u8]| V2.decode(binary(data)).unwrap_err();
     let channel = || Some((Topic::from("t"), reference("\"j\"")));
-    for (data, field, channel) in [
-        (b"\0\x01\x01\x01\x01\xffrte", "join_ref", None),
-        (b"\0\x01\x01\x01\x01j\xffte", "ref", channel()),
-        (b"\0\x01\x01\x01\x01jr\xffe", "topic", None),
-        (b"\0\x01\x01\x01\x01jrt\xff", "event", channel()),
-    ] {
+    for (data, field, channel) in
+        [(b"\0\x01\x01\x01\x01j\xffte", "ref", channel()), (b"\0\x01\x01\x01\x01jr\xffe", "topic", None)]
+    {
         assert_eq!(decode(data), DecodeError::FieldNotUtf8 { field, channel });
     }
+}
+
+#[test]
+fn a_join_ref_or_event_that_is_not_utf8_is_kept_as_one_that_nobody_knows() {
+    let decode = |data: &[u8]| V2.decode(binary(data)).unwrap();
+    assert_eq!(decode(b"\0\x01\x01\x01\x01\xffrte").join_ref, reference("\"\u{fffd}\""));
+    assert_eq!(decode(b"\0\x01\x01\x01\x01jrt\xff").event, "\u{fffd}");
 }
 
 #[test]
