@@ -216,39 +216,47 @@ fn a_binary_push_without_join_ref_is_not_stale() {
 }
 
 #[test]
-fn a_header_that_is_not_utf8_crashes_the_joined_channel_only() {
+fn a_ref_that_is_not_utf8_crashes_the_joined_channel_only() {
     let mut bench = Bench::joined();
-    bench.client_binary(b"\0\x01\x01\x06\x0114room:1\xff");
+    bench.client_binary(b"\0\x01\x01\x06\x011\xffroom:1e");
     bench.commands(["kill 1"]);
     bench.ended(1);
     bench.expect([r#"["1","1","room:1","phx_error",{"reason":"channel_crash"}]"#]);
 }
 
 #[test]
-fn a_stale_header_that_is_not_utf8_is_dropped() {
+fn a_stale_message_whose_ref_is_not_utf8_is_dropped() {
     let mut bench = Bench::joined();
-    bench.client_binary(b"\0\x01\x01\x06\x0104room:1\xff");
+    bench.client_binary(b"\0\x01\x01\x06\x010\xffroom:1e");
+    bench.client_binary(b"\0\x01\x01\x06\x01\xff4room:1e");
     bench.commands([]);
     assert!(!bench.connection.is_closed());
 }
 
 #[test]
-fn a_header_that_is_not_utf8_does_not_disturb_a_join() {
+fn a_ref_that_is_not_utf8_does_not_disturb_a_join() {
     let mut bench = Bench::v2();
     bench.client(r#"["1","1","room:1","phx_join",{}]"#);
-    bench.client_binary(b"\0\x01\x01\x06\x0114room:1\xff");
+    bench.client_binary(b"\0\x01\x01\x06\x011\xffroom:1e");
     bench.commands([r#"join 1: room:1 "1" {}"#]);
     bench.accept(1);
     bench.expect([r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#]);
 }
 
 #[test]
-fn a_header_that_is_not_utf8_for_no_channel_closes() {
-    for data in [
-        &b"\0\x01\x01\x06\x0114room:2\xff"[..],
-        b"\0\x01\x01\x01\x0114\xffe",
-        b"\0\x01\x01\x06\x01\xff4room:1e",
-    ] {
+fn an_event_that_is_not_utf8_is_one_that_nobody_knows() {
+    let mut bench = Bench::joined();
+    bench.client_binary(b"\0\x01\x01\x06\x0114room:1\xff");
+    bench.commands(["message 1: \"\u{fffd}\" \"4\" hex:"]);
+    bench.client_binary(b"\0\x01\x01\x06\x0114room:2\xff");
+    bench.expect([
+        r#"[null,"4","room:2","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+    ]);
+}
+
+#[test]
+fn a_ref_or_topic_that_is_not_utf8_for_no_channel_closes() {
+    for data in [&b"\0\x01\x01\x06\x011\xffroom:2e"[..], b"\0\x01\x01\x01\x0114\xffe"] {
         let mut bench = Bench::joined();
         bench.client_binary(data);
         bench.commands(["close 1011"]);
