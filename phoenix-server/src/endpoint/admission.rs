@@ -49,6 +49,9 @@ pub(super) struct Shared<'a> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AcceptError {
+    /// The server shuts down.
+    #[error("the server shuts down")]
+    Draining,
     /// No transport of that name is mounted at that path.
     #[error("no such transport is mounted at this path")]
     NotFound,
@@ -76,6 +79,7 @@ impl AcceptError {
     /// The HTTP status that tells a client of it (protocol §7.2).
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Params(error) => error.status(),
             Self::Origin(_) | Self::Vsn(_) | Self::Version(_) => StatusCode::FORBIDDEN,
@@ -140,6 +144,9 @@ impl Admission {
         negotiation: Option<&Negotiation>,
         pubsub: &PubSub,
     ) -> Result<Accepted, AcceptError> {
+        if self.registry.is_draining() {
+            return Err(AcceptError::Draining);
+        }
         let serializer = self.serializer(&params)?;
         let connect_info = &self.options.connect_info;
         let info = match negotiation {

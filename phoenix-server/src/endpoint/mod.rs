@@ -3,6 +3,7 @@
 mod admission;
 mod answer;
 mod builder;
+mod drain;
 mod mount;
 mod options;
 mod upgrade;
@@ -10,6 +11,7 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Payload, Text};
 
@@ -19,6 +21,7 @@ use crate::pubsub::{BroadcastError, PubSub};
 pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
+pub use drain::{DrainOptions, Drained};
 use mount::Mount;
 pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
 
@@ -116,6 +119,16 @@ impl Endpoint {
     /// Closes all connections with 1012, those without channels too (protocol §14), and returns their number.
     pub fn drain(&self) -> usize {
         self.inner.mounts.iter().map(|mount| mount.registry().close_all(&CloseReason::Draining)).sum()
+    }
+
+    /// Shuts down in order: refuses new connections with 503, closes all others with 1012 in the batches of
+    /// their mounts, after what is queued for them, and waits until they are gone (FEATURES I).
+    pub async fn shutdown(&self) -> Drained {
+        let drained = join_all(self.inner.mounts.iter().map(Mount::drain)).await;
+        drained.into_iter().fold(Drained::default(), |sum, one| Drained {
+            closed: sum.closed + one.closed,
+            remaining: sum.remaining + one.remaining,
+        })
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::admission::{Admission, Shared};
 use super::answer::Answer;
+use super::drain::{self, DrainOptions, Drained};
 use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
 use crate::http_facts::{CheckOrigin, HttpRequest, ParamsError, PathParams, PathPattern};
@@ -15,6 +16,7 @@ pub(super) struct Mount {
     websocket: Option<(PathPattern, WebSocketMount)>,
     custom: Vec<(PathPattern, Admission)>,
     registry: Arc<Registry>,
+    drainer: DrainOptions,
 }
 
 /// A transport whose path a request has.
@@ -42,7 +44,7 @@ impl Mount {
             Ok((pattern, Admission::new(name, transport.clone(), &shared)?))
         });
         let custom = custom.collect::<Result<_, EndpointError>>()?;
-        Ok(Self { websocket, custom, registry })
+        Ok(Self { websocket, custom, registry, drainer: options.drainer.clone() })
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Found> {
@@ -64,6 +66,10 @@ impl Mount {
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.websocket.iter().map(|(pattern, _)| pattern.as_str())
+    }
+
+    pub(super) async fn drain(&self) -> Drained {
+        drain::drain(&self.registry, &self.drainer).await
     }
 
     pub(super) fn registry(&self) -> &Registry {

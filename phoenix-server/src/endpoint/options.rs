@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use phoenix_proto::Serializers;
 
+use super::DrainOptions;
 use crate::http_facts::{CheckOrigin, ConnectInfoOptions};
 use crate::{QueueLimits, Refused};
 
@@ -24,6 +25,8 @@ pub struct SocketOptions {
     pub max_channels: usize,
     /// How much may wait for one client.
     pub queue: QueueLimits,
+    /// How connections are closed when the server shuts down (FEATURES D4, I).
+    pub drainer: DrainOptions,
 }
 
 impl Default for SocketOptions {
@@ -34,6 +37,7 @@ impl Default for SocketOptions {
             auth_token: false,
             max_channels: 100,
             queue: QueueLimits::default(),
+            drainer: DrainOptions::default(),
         }
     }
 }
@@ -72,6 +76,12 @@ impl SocketOptions {
     /// Sets how many channels one connection may have (FEATURES A10).
     pub fn max_channels(mut self, limit: usize) -> Self {
         self.max_channels = limit;
+        self
+    }
+
+    /// Sets how connections are closed when the server shuts down.
+    pub fn drainer(mut self, options: DrainOptions) -> Self {
+        self.drainer = options;
         self
     }
 
