@@ -77,7 +77,7 @@ impl Registry {
 
 /// Asks a connection to close; false if it is closing already.
 pub(crate) fn close(inbox: &Inbox, reason: CloseReason) -> bool {
-    inbox.push(Item::Close(reason)).is_ok()
+    inbox.push(Item::Close(Box::new(reason))).is_ok()
 }
 
 impl Drop for Registration {

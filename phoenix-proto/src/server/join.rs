@@ -37,7 +37,7 @@ impl Connection {
         match self.slots.find(&slot.topic) {
             // A later join of the batch has just begun: what the old channel left stays behind its reply.
             Some(next) => next.held().output = held.output,
-            None => self.transmits.extend(held.output),
+            None => self.queues.transmits.extend(held.output),
         }
     }
 
@@ -63,7 +63,7 @@ impl Connection {
         let slot = self.slots.insert(topic.clone(), join_ref, State::Joining { reference });
         let channel = slot.channel;
         let request = JoinRequest { channel, route, topic, join_ref: channel_ref, payload: message.payload };
-        self.commands.push_back(Command::Join(Box::new(request)));
+        self.queues.commands.push_back(Command::Join(Box::new(request)));
     }
 
     /// Protocol §9.4: the old channel is killed; the join goes on when it has ended.
@@ -73,7 +73,7 @@ impl Connection {
         if let Some(slot) = self.slots.get(channel) {
             slot.state = State::Replacing { next: Box::new(message), deadline };
             self.replacing += 1;
-            self.commands.push_back(Command::Kill { channel });
+            self.queues.commands.push_back(Command::Kill { channel });
         }
     }
 
@@ -103,7 +103,7 @@ impl Connection {
             Some(route) => {
                 let request =
                     JoinRequest { channel, route, topic, join_ref: channel_ref, payload: next.payload };
-                self.commands.push_back(Command::Join(Box::new(request)));
+                self.queues.commands.push_back(Command::Join(Box::new(request)));
             }
             // The topic had a route when it was joined, and routes do not change.
             None => self.close(CloseReason::Internal),
@@ -141,7 +141,7 @@ impl Connection {
             && matches!(slot.state, State::Joined)
             && let Some(held) = slot.held.take()
         {
-            self.transmits.extend(held.output);
+            self.queues.transmits.extend(held.output);
         }
     }
 

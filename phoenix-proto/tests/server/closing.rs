@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use phoenix_proto::server::{CloseReason, Config};
+use phoenix_proto::server::{CloseReason, Config, Queues};
 use phoenix_proto::{
     Broadcast, DecodeError, EncodeError, Event, Frame, Incoming, Message, Ref, Reply, Serializer, V2,
 };
@@ -91,10 +91,14 @@ fn nothing_comes_after_the_close() {
 }
 
 #[test]
-fn memory_of_empty_queues_can_be_given_back_at_any_time() {
+fn queues_are_lent_and_taken_back_with_what_is_in_them() {
     let mut bench = Bench::joined();
+    let mut queues = Queues::new();
     bench.push(1, "a");
-    bench.connection.shrink();
+    assert!(!bench.connection.has_empty_queues());
+    bench.connection.swap_queues(&mut queues);
+    assert!(bench.connection.has_empty_queues());
+    bench.connection.swap_queues(&mut queues);
     bench.push(1, "b");
     bench.expect([r#"["1",null,"room:1","a",{}]"#, r#"["1",null,"room:1","b",{}]"#]);
 }
