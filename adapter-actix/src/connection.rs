@@ -24,7 +24,7 @@ const MAX_BUFFERED: usize = 64 * 1024;
 impl Body {
     pub(crate) fn new(upgrade: Upgrade, payload: Payload) -> Self {
         let stream = Duplex { payload, chunk: Bytes::new(), written: BytesMut::new() };
-        Self { driver: upgrade.run(stream, Bytes::new()), ended: false }
+        Self { driver: upgrade.run(stream, &[]), ended: false }
     }
 }
 

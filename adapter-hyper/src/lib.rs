@@ -52,18 +52,18 @@ fn accept(upgrade: Upgrade, on_upgrade: Option<OnUpgrade>) -> Response<Bytes> {
 /// Spawns the connection as a task of its own, so that the one of the upgrade and its memory go away.
 fn run(upgrade: Upgrade, upgraded: Upgraded) {
     let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => return run_tcp(upgrade, parts.io.into_inner(), parts.read_buf),
+        Ok(parts) => return run_tcp(upgrade, parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => run_tcp(upgrade, parts.io.into_inner(), parts.read_buf),
+        Ok(parts) => run_tcp(upgrade, parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => {
-            tokio::spawn(upgrade.run(TokioIo::new(upgraded), Bytes::new()));
+            tokio::spawn(upgrade.run(TokioIo::new(upgraded), &[]));
         }
     }
 }
 
-fn run_tcp(upgrade: Upgrade, stream: TcpStream, read_ahead: Bytes) {
+fn run_tcp(upgrade: Upgrade, stream: TcpStream, read_ahead: &[u8]) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }

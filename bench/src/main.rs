@@ -1,3 +1,137 @@
-//! Load generator, limit server and benchmark tables.
+//! The command line of the benchmarks.
 
-fn main() {}
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum as _};
+use phoenix_bench::compare::{self, Comparison, Contender};
+use phoenix_bench::limit;
+use phoenix_bench::load::{self, Bound, Mode, Pid, Plan, Target};
+
+/// Load generator, limit server and comparison of the two with other servers.
+#[derive(Parser)]
+#[command(name = "phoenix-bench")]
+enum Command {
+    /// Run one load against a server and print its outcome as one line of JSON.
+    Load(LoadArgs),
+    /// Run the limit server on 127.0.0.1.
+    Limit {
+        /// 0 takes any free port.
+        #[arg(long)]
+        port: u16,
+    },
+    /// Measure servers against the limit server and write tables and plots.
+    Compare(CompareArgs),
+}
+
+#[derive(Args)]
+struct LoadArgs {
+    mode: Mode,
+    #[arg(long, default_value = "ws://127.0.0.1:4000")]
+    url: String,
+    #[arg(long, default_value = DEFAULT_PATH)]
+    path: String,
+    /// Of the server, for CPU and memory.
+    #[arg(long)]
+    server_pid: Option<u32>,
+    /// Instead of the number of the mode.
+    #[arg(long)]
+    clients: Option<usize>,
+    /// Stop after this many messages instead of after a time.
+    #[arg(long, conflicts_with_all = ["seconds", "warmup"])]
+    messages: Option<u64>,
+    /// Measured after the warm-up.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    seconds: Duration,
+    /// In seconds.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    warmup: Duration,
+    /// Never sleep: for a load that has a core of its own.
+    #[arg(long)]
+    busy: bool,
+}
+
+#[derive(Args)]
+struct CompareArgs {
+    /// NAME=COMMAND, with {port} in place of the port; may be given several times.
+    #[arg(long = "server", required = true)]
+    servers: Vec<Contender>,
+    /// All modes unless given.
+    #[arg(long, value_delimiter = ',')]
+    modes: Vec<Mode>,
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Measured in each run.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    seconds: Duration,
+    #[arg(long, default_value = DEFAULT_PATH)]
+    path: String,
+    /// A Markdown file with the markers.
+    #[arg(long, default_value = "bench/README.md")]
+    out: PathBuf,
+    #[arg(long, default_value_t = 0)]
+    server_core: usize,
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+}
+
+const DEFAULT_PATH: &str = "/bench/websocket?vsn=2.0.0";
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    // Thousands of sockets, in this process and in those it starts.
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    match command {
+        Command::Load(args) => {
+            let target = Target::new(&args.url, &args.path)?;
+            let outcome = load::run(&args.plan(), &target, args.server_pid.map(Pid))?;
+            println!("{}", serde_json::to_string(&outcome)?);
+        }
+        Command::Limit { port } => limit::run(port, |address| println!("listening on {address}"))?,
+        Command::Compare(args) => compare::run(&args.comparison()?)?,
+    }
+    Ok(())
+}
+
+impl LoadArgs {
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::preset(self.mode);
+        plan.clients = self.clients.unwrap_or(plan.clients);
+        plan.busy = self.busy;
+        plan.bound =
+            self.messages.map_or(Bound::Time { warmup: self.warmup, window: self.seconds }, Bound::Messages);
+        plan
+    }
+}
+
+impl CompareArgs {
+    fn comparison(self) -> Result<Comparison, Box<dyn Error>> {
+        let modes = if self.modes.is_empty() { Mode::value_variants().to_vec() } else { self.modes };
+        Ok(Comparison {
+            program: std::env::current_exe()?,
+            contenders: self.servers,
+            modes,
+            rounds: self.rounds,
+            window: self.seconds,
+            path: self.path,
+            out: self.out,
+            server_core: self.server_core,
+            load_core: self.load_core,
+        })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+}

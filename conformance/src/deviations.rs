@@ -1,24 +1,4 @@
 //! The differences from Phoenix that are wanted: a reviewed list, read by people and by the replay.
-//!
-//! The list is a Markdown file. Every deviation is a row of a table whose first column is its id (`D` and a number), and has at least one
-//! matcher with that id in a fenced `toml` block, anywhere in the file:
-//!
-//! ~~~markdown
-//! | id | Phoenix | here | why | quirk | recordings |
-//! |---|---|---|---|---|---|
-//! | D1 | answers a dead session after 2 s | answers at once | the client waits for nothing | Q14 | `lp_gone.*` |
-//!
-//! ```toml
-//! [[allow]]
-//! id = "D1"
-//! recordings = ["lp_gone.*"]
-//! kind = "early"
-//! recorded = '^after 5\d\d ms$'
-//! ```
-//! ~~~
-//!
-//! `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
-//! expressions that must be found in the two sides of the difference. What is left out matches everything.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,6 +9,26 @@ use serde::Deserialize;
 use crate::difference::{Difference, Kind};
 
 /// A list of allowed differences.
+///
+/// The list is a Markdown file. Every deviation is a row of a table whose first column is its id (`D` and a number), and has at least one
+/// matcher with that id in a fenced `toml` block, anywhere in the file:
+///
+/// ~~~markdown
+/// | id | Phoenix | here | why | quirk | recordings |
+/// |---|---|---|---|---|---|
+/// | D1 | answers a dead session after 2 s | answers at once | the client waits for nothing | Q14 | `lp_gone.*` |
+///
+/// ```toml
+/// [[allow]]
+/// id = "D1"
+/// recordings = ["lp_gone.*"]
+/// kind = "early"
+/// recorded = '^after 5\d\d ms$'
+/// ```
+/// ~~~
+///
+/// `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
+/// expressions that must be found in the two sides of the difference. What is left out matches everything.
 #[derive(Clone, Debug, Default)]
 pub struct Deviations {
     matchers: Vec<Matcher>,
@@ -208,4 +208,40 @@ fn row_id(line: &str) -> Option<String> {
     let id = line.trim().strip_prefix('|')?.split('|').next()?.trim();
     let digits = id.strip_prefix('D')?;
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "| D1 | x |\n";
+    const BLOCK: &str = "```toml\n[[allow]]\nid = \"D1\"\nrecordings = [\"ws_*\"]\n```\n";
+
+    #[test]
+    fn rows_and_matchers_belong_together() {
+        assert!(Deviations::parse(&format!("{ROW}{BLOCK}")).is_ok());
+        assert!(matches!(Deviations::parse(ROW), Err(DeviationsError::RowAlone(id)) if id == "D1"));
+        assert!(matches!(Deviations::parse(BLOCK), Err(DeviationsError::MatcherAlone(id)) if id == "D1"));
+    }
+
+    #[test]
+    fn mistakes_in_a_matcher_are_errors() {
+        let with = |line: &str| {
+            Deviations::parse(&format!("{ROW}{}", BLOCK.replace("id =", &format!("{line}\nid ="))))
+        };
+        assert!(matches!(with("kind = \"unheard-of\""), Err(DeviationsError::Toml(_))));
+        assert!(matches!(with("typo = 1"), Err(DeviationsError::Toml(_))));
+        assert!(matches!(with("actual = '('"), Err(DeviationsError::Regex { .. })));
+    }
+
+    #[test]
+    fn a_deviation_is_stale_only_if_all_its_recordings_were_replayed() {
+        let list = Deviations::parse(&format!("{ROW}{BLOCK}")).unwrap();
+        let stale = |replayed: &[&str], complete| {
+            list.stale(&BTreeSet::new(), &replayed.iter().copied().collect(), complete)
+        };
+        assert_eq!(stale(&["ws_leave.v2"], true), ["D1"]);
+        assert_eq!(stale(&["ws_leave.v2"], false), [""; 0]);
+        assert_eq!(stale(&["lp_gone.v2"], true), [""; 0]);
+    }
 }

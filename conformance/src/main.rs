@@ -63,6 +63,9 @@ struct ReplayArgs {
     /// Shell command that stops the server as SIGTERM does, for the recordings in which that happens.
     #[arg(long)]
     stop: Option<String>,
+    /// Shell command that starts a fresh server after that, and returns.
+    #[arg(long, requires = "stop")]
+    restart: Option<String>,
     /// Recordings to replay; by default those of this crate.
     files: Vec<PathBuf>,
 }
@@ -132,6 +135,9 @@ async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     if let Some(command) = args.stop {
         replay = replay.on_stop(move || run_shell(command.clone()));
+    }
+    if let Some(command) = args.restart {
+        replay = replay.on_restart(move || run_shell(command.clone()));
     }
     if !args.files.is_empty() {
         replay = replay.files(&args.files);

@@ -4,11 +4,16 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::time::timeout;
+
+/// A server may take this long to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens connections to one server.
 pub trait Dial: Send + Sync + 'static {
@@ -126,6 +131,6 @@ impl TcpDial {
 impl Dial for TcpDial {
     fn dial(&self) -> BoxFuture<'static, io::Result<Stream>> {
         let authority = self.authority.clone();
-        Box::pin(async move { Stream::tcp(TcpStream::connect(authority).await?) })
+        Box::pin(async move { Stream::tcp(timeout(CONNECT_TIMEOUT, TcpStream::connect(authority)).await??) })
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::recording::{
-    Conn, Direction, Entry, Event, Frame, Item, Meta, Payload, Request, Response, Transport, Wire,
+    Conn, Ctl, Direction, Entry, Event, Frame, Item, Meta, Payload, Request, Response, Transport, Wire,
     write_entry,
 };
 use crate::wire::Tap;
@@ -21,7 +21,7 @@ const CHUNK: usize = 64 * 1024;
 /// A proxy that records.
 ///
 /// Every listener is a client of its own: `A` for the first, `B` for the second, and so on. Everything is forwarded as it
-/// comes, also what is no HTTP and no WebSocket.
+/// comes, also what is no HTTP and no WebSocket. A `POST` to `/ctl/…` becomes a `ctl` line.
 pub struct Recorder {
     listeners: Vec<TcpListener>,
     upstream: String,
@@ -86,10 +86,11 @@ async fn accept(listener: TcpListener, label: String, upstream: String, log: Arc
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let (client, _) = accepted?;
+                let (stream, _) = accepted?;
                 let conn = Conn(log.conns.fetch_add(1, Ordering::Relaxed) + 1);
-                let lane = Lane { log: log.clone(), client: label.clone(), conn, transport: Transport::Tcp };
-                connections.spawn(lane.forward(client, upstream.clone()));
+                let (log, client) = (log.clone(), label.clone());
+                let lane = Lane { log, client, conn, transport: Transport::Tcp, control: None };
+                connections.spawn(lane.forward(stream, upstream.clone()));
             }
             Some(result) = connections.join_next() => result.unwrap_or_else(|error| Err(io::Error::other(error)))?,
         }
@@ -102,6 +103,8 @@ struct Lane {
     client: String,
     conn: Conn,
     transport: Transport,
+    /// A control call that waits for its response.
+    control: Option<Ctl>,
 }
 
 impl Lane {
@@ -142,6 +145,18 @@ impl Lane {
         for event in events {
             if let Event::Request(request) = &event {
                 self.transport = transport(request);
+                self.control = control(request);
+            }
+            if let (Some(ctl), Event::Response(response)) = (&mut self.control, &event) {
+                ctl.response = response
+                    .content()
+                    .text()
+                    .and_then(|text| serde_json::from_str(text).ok())
+                    .unwrap_or_default();
+                self.log.write(&Entry::new(self.log.now(), Item::Ctl(ctl.clone())))?;
+            }
+            if self.control.is_some() {
+                continue;
             }
             let event = abbreviate(event);
             let wire = Wire::new(self.client.clone(), self.conn, dir, self.transport, event);
@@ -173,6 +188,13 @@ fn transport(request: &Request) -> Transport {
         Some("longpoll") => Transport::Longpoll,
         _ => Transport::Http,
     }
+}
+
+/// A request to the control interface.
+fn control(request: &Request) -> Option<Ctl> {
+    let action = request.path.strip_prefix("/ctl/").filter(|_| request.method == "POST")?;
+    let body = serde_json::from_str(request.body.text()?).ok()?;
+    Some(Ctl { action: action.to_owned(), request: body, response: serde_json::Value::Null })
 }
 
 fn abbreviate(event: Event) -> Event {

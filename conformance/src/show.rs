@@ -69,7 +69,7 @@ fn show_event(event: &Event) -> String {
 fn show_frame(frame: &Frame) -> String {
     let kind = match frame.opcode {
         Frame::CONTINUATION => "continuation ",
-        Frame::TEXT => "",
+        Frame::TEXT => "text ",
         Frame::BINARY => "binary ",
         Frame::CLOSE => {
             return match frame.close_code() {

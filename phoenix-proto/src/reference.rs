@@ -36,16 +36,21 @@ impl Ref {
         Self(self.0.detach())
     }
 
-    /// Whether this is a string without escapes, so that equal texts are equal values and no others are.
-    fn is_plain_string(&self) -> bool {
-        self.as_json().starts_with('"') && !self.as_json().contains('\\')
+    /// Whether this is a string without escapes or an integer, so that equal texts are equal values and no
+    /// others are.
+    fn is_comparable_as_text(&self) -> bool {
+        let text = self.as_json();
+        if text.starts_with('"') {
+            return !text.contains('\\');
+        }
+        text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
     }
 }
 
 impl PartialEq for Ref {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
-            || !(self.is_plain_string() && other.is_plain_string())
+            || !(self.is_comparable_as_text() && other.is_comparable_as_text())
                 && matches!(
                     (self.0.parse::<serde_json::Value>(), other.0.parse::<serde_json::Value>()),
                     (Ok(left), Ok(right)) if left == right
@@ -81,7 +86,13 @@ mod tests {
         assert_eq!(Ref::string("7"), reference("\"7\""));
         assert_eq!(Ref::from(7), reference("7"));
         assert_eq!(reference("{\"a\":1}"), reference("{ \"a\" : 1 }"));
-        for (left, right) in [("7", "\"7\""), ("1", "1.0"), ("\"1\"", "\"2\""), ("true", "\"true\"")] {
+        for (left, right) in [
+            ("7", "\"7\""),
+            ("1", "1.0"),
+            ("\"1\"", "\"2\""),
+            ("true", "\"true\""),
+            ("18446744073709551616", "18446744073709551617"),
+        ] {
             assert_ne!(reference(left), reference(right));
         }
     }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use phoenix_proto::server::ChannelId;
+use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{EncodeError, Message, Payload, Ref, Reply, Serializer, Status, Text, is_reserved_event};
 use thiserror::Error;
 
@@ -132,7 +132,7 @@ impl<I: Send + 'static> ChannelHandle<I> {
     /// # Errors
     /// [`SendError::Gone`].
     pub fn drain(&self) -> Result<(), SendError> {
-        self.link.send(Item::Close(phoenix_proto::server::CloseReason::Draining))
+        self.link.send(Item::Close(Box::new(CloseReason::Draining)))
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) enum Item {
     /// End a channel at once, as a crash.
     Abort(ChannelId),
     /// End the connection.
-    Close(CloseReason),
+    Close(Box<CloseReason>),
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ impl Inbox {
                 state.dropped += 1;
                 if self.limits.policy == SlowConsumer::Disconnect && !state.overflowed {
                     state.overflowed = true;
-                    state.items.push_back(Item::Close(CloseReason::TooSlow));
+                    state.items.push_back(Item::Close(Box::new(CloseReason::TooSlow)));
                     state.wake();
                 }
                 return Ok(());

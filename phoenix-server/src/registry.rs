@@ -4,13 +4,22 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use phoenix_proto::server::CloseReason;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::inbox::{Inbox, Item};
 
 /// All connections of one mount, so that they can be closed.
 #[derive(Default)]
 pub(crate) struct Registry {
-    connections: Mutex<Slab<Arc<Inbox>>>,
+    state: Mutex<State>,
+    /// Notified when the last connection is gone.
+    empty: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    connections: Slab<Arc<Inbox>>,
+    draining: bool,
 }
 
 /// The entry of one connection, removed when it is dropped.
@@ -20,26 +29,64 @@ pub(crate) struct Registration {
 }
 
 impl Registry {
+    /// Adds a connection; one that comes while the mount drains is closed at once.
     pub(crate) fn register(self: &Arc<Self>, inbox: Arc<Inbox>) -> Registration {
-        let key = self.connections.lock().insert(inbox);
+        let mut state = self.state.lock();
+        if state.draining {
+            close(&inbox, CloseReason::Draining);
+        }
+        let key = state.connections.insert(inbox);
+        drop(state);
         Registration { registry: Arc::clone(self), key }
     }
 
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
-        self.connections.lock().len()
+        self.state.lock().connections.len()
     }
 
-    /// Asks up to `limit` connections that were not asked before to close.
-    pub(crate) fn close_all(&self, reason: &CloseReason) -> usize {
-        let connections = self.connections.lock();
-        connections.iter().filter(|(_, inbox)| inbox.push(Item::Close(reason.clone())).is_ok()).count()
+    /// Whether no more connections are accepted.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state.lock().draining
     }
+
+    /// Accepts no more connections and returns those there are.
+    pub(crate) fn start_draining(&self) -> Vec<Arc<Inbox>> {
+        let mut state = self.state.lock();
+        state.draining = true;
+        state.connections.iter().map(|(_, inbox)| Arc::clone(inbox)).collect()
+    }
+
+    /// Asks all connections to close.
+    pub(crate) fn close_all(&self, reason: &CloseReason) -> usize {
+        let state = self.state.lock();
+        state.connections.iter().filter(|(_, inbox)| close(inbox, reason.clone())).count()
+    }
+
+    /// Waits until there is no connection.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let notified = self.empty.notified();
+            if self.len() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+/// Asks a connection to close; false if it is closing already.
+pub(crate) fn close(inbox: &Inbox, reason: CloseReason) -> bool {
+    inbox.push(Item::Close(Box::new(reason))).is_ok()
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.connections.lock().try_remove(self.key);
+        let mut state = self.registry.state.lock();
+        state.connections.try_remove(self.key);
+        if state.connections.is_empty() {
+            self.registry.empty.notify_waiters();
+        }
     }
 }
 

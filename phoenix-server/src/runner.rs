@@ -50,7 +50,7 @@ pub(crate) fn join<C: Channel>(mut cx: Context<C>, params: Payload) -> BoxFuture
         let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
         let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
         cx.joined();
-        Ok((Box::new(Live { channel, cx }) as Box<dyn Runner>, reply))
+        Ok((Box::new(Live { channel, cx, leaving: None }) as Box<dyn Runner>, reply))
     };
     joining.inspect(log_join).instrument(span).boxed()
 }
@@ -66,6 +66,8 @@ fn log_join(joined: &Joined) {
 struct Live<C: Channel> {
     channel: C,
     cx: Context<C>,
+    /// That of the message by which the client left, until the last callback is done.
+    leaving: Option<Credit>,
 }
 
 impl<C: Channel> Live<C> {
@@ -89,7 +91,8 @@ impl<C: Channel> Live<C> {
                 self.cx.set_reference(None);
                 Ok(outcome)
             }
-            Work::Leave { reference, credit: _credit } => {
+            Work::Leave { reference, credit } => {
+                self.leaving = Some(credit);
                 self.cx.set_reference(reference);
                 self.cx.reply(Status::OK, Payload::EMPTY)?;
                 Ok(Outcome::Stop(End::Left))

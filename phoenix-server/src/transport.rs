@@ -137,16 +137,10 @@ impl Outgoing {
         Load { frames: self.frames.len(), bytes: self.bytes }
     }
 
-    /// Gives the memory of an empty queue back.
-    pub(crate) fn shrink(&mut self) {
-        if self.frames.is_empty() && self.frames.capacity() > KEPT_FRAMES {
-            self.frames = VecDeque::new();
-        }
+    pub(crate) const fn new() -> Self {
+        Self { frames: VecDeque::new(), written: 0, bytes: 0 }
     }
 }
-
-/// Room for frames that an idle connection may keep.
-const KEPT_FRAMES: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -268,12 +268,12 @@ impl<'a> Comparison<'a> {
         let place = Place { name: self.name, client: None, conn: None };
         for call in &self.observed.calls {
             let recorded = match &call.recorded {
-                Some((status, _)) => format!("{}: {status}", call.title),
+                Some(status) => format!("{}: {status}", call.title),
                 None => format!("{}: success", call.title),
             };
             let actual = match (&call.recorded, &call.actual) {
                 (None, Ok((200..=299, _))) => continue,
-                (Some((expected, _)), Ok((status, _))) if status == expected => continue,
+                (Some(expected), Ok((status, _))) if status == expected => continue,
                 (_, Ok((status, body))) => format!("{}: {status} {body}", call.title),
                 (_, Err(error)) => format!("{}: {error}", call.title),
             };

@@ -7,8 +7,6 @@ mod raw;
 use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 pub use entry::{
     App, Conn, Ctl, DirectHttp, Direction, Entry, Event, Fin, Frame, Item, Meta, PartialFrame, Request,
     Response, Transport, Wire,
@@ -74,8 +72,7 @@ impl Recording {
         for (index, text) in lines.into_iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
             let error = |source| ReadError::Line { name: name.clone(), line: index + 1, source };
             let raw: Raw = serde_json::from_str(text).map_err(error)?;
-            let value: Value = serde_json::from_str(text).map_err(error)?;
-            entries.push(raw.into_entry(value));
+            entries.push(raw.into_entry(text).map_err(error)?);
         }
         Ok(Self { name, entries })
     }
@@ -109,12 +106,33 @@ pub(crate) fn write_entry(entry: &Entry, out: &mut impl Write) -> io::Result<()>
     out.write_all(b"\n")
 }
 
-/// The recordings of a real Phoenix 1.8.12 that come with this crate's sources, sorted by name.
-pub fn bundled() -> io::Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/recordings"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
-    Ok(files)
+/// A recording that comes with this crate.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Bundled {
+    /// Its name, for example `ws_leave.v2`.
+    pub name: &'static str,
+    /// Its lines.
+    pub text: &'static str,
+}
+
+impl Bundled {
+    /// The recording as a type.
+    pub fn parse(&self) -> Result<Recording, ReadError> {
+        Recording::parse(self.name, self.text.lines())
+    }
+}
+
+/// The recordings of a real Phoenix 1.8.12 that come with this crate, by name.
+pub fn bundled() -> Vec<Bundled> {
+    static FOLDER: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/recordings");
+    let mut all: Vec<Bundled> = FOLDER
+        .files()
+        .filter_map(|file| {
+            let name = file.path().to_str()?.strip_suffix(".jsonl")?;
+            Some(Bundled { name, text: file.contents_utf8()? })
+        })
+        .collect();
+    all.sort_by_key(|recording| recording.name);
+    all
 }

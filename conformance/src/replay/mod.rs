@@ -1,6 +1,7 @@
 //! Replays recordings against a server.
 
 mod conn;
+mod observed;
 mod polls;
 mod run;
 mod topics;
@@ -14,15 +15,16 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use self::observed::{Lane, Observed};
 pub(crate) use self::polls::messages;
-pub(crate) use self::run::{Lane, Observed};
+
 pub(crate) use self::variables::request_token;
 use crate::compare::compare;
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};
-use crate::recording::{ReadError, Recording};
+use crate::recording::{Bundled, ReadError, Recording, bundled};
 use crate::report::{Outcome, Report, Verdict};
 use crate::script::Script;
 
@@ -32,8 +34,14 @@ const PARALLEL: usize = 8;
 /// How long a late event is waited for unless said otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Makes the server stop as its operating system would.
-pub(crate) type StopServer = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// A fresh server may take this long to listen.
+const RESTART: Duration = Duration::from_secs(10);
+
+/// How often it is looked for.
+const RESTART_POLL: Duration = Duration::from_millis(50);
+
+/// Does something to the server from outside.
+pub(crate) type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How far a replay is.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +79,8 @@ pub struct Replay {
     source: Source,
     filter: Option<glob::Pattern>,
     deviations: Deviations,
-    stop: Option<StopServer>,
+    stop: Option<Hook>,
+    restart: Option<Hook>,
     watcher: Option<Watcher>,
     parallel: usize,
     patience: Duration,
@@ -95,9 +104,6 @@ pub enum ReplayError {
     /// The filter is no glob pattern.
     #[error("invalid filter")]
     Filter(#[from] glob::PatternError),
-    /// The recordings of this crate are not there.
-    #[error("cannot list the recordings")]
-    List(#[source] std::io::Error),
     /// A recording cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -121,6 +127,7 @@ impl Replay {
             filter: None,
             deviations: Deviations::default(),
             stop: None,
+            restart: None,
             watcher: None,
             parallel: PARALLEL,
             patience: PATIENCE,
@@ -177,13 +184,21 @@ impl Replay {
 
     /// Replays the recordings in which the server is told to stop, last and one after the other.
     ///
-    /// `stop` makes the server stop as SIGTERM would and returns once that has been asked for. A fresh server must
-    /// accept connections at the same address soon after the old one is gone, if there is another such recording.
+    /// `stop` makes the server stop as SIGTERM would and returns once that has been asked for.
     pub fn on_stop<F>(mut self, stop: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         self.stop = Some(Arc::new(move || Box::pin(stop())));
+        self
+    }
+
+    /// Calls `restart` after every recording in which the server was stopped: it starts a fresh one at the same address.
+    pub fn on_restart<F>(mut self, restart: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.restart = Some(Arc::new(move || Box::pin(restart())));
         self
     }
 
@@ -203,7 +218,9 @@ impl Replay {
         let mut outcomes = self.run_side_by_side(first, total).await;
         for recording in last {
             let outcome = if self.stop.is_some() {
-                self.job(recording).await
+                let outcome = self.job(recording).await;
+                self.restart_server().await;
+                outcome
             } else {
                 Outcome::new(recording.name, Verdict::Skipped, Vec::new(), Duration::ZERO)
             };
@@ -225,7 +242,13 @@ impl Replay {
                 return Ok((recordings, complete));
             }
             Source::Files(files) => files,
-            Source::Bundled => crate::recording::bundled().map_err(ReplayError::List)?,
+            Source::Bundled => {
+                let all = bundled();
+                let recordings = all.iter().filter(|recording| chosen(recording.name)).map(Bundled::parse);
+                let recordings = recordings.collect::<Result<Vec<_>, _>>()?;
+                let complete = recordings.len() == all.len();
+                return Ok((recordings, complete));
+            }
         };
         let is_chosen =
             |path: &&PathBuf| path.file_stem().is_some_and(|stem| chosen(&stem.to_string_lossy()));
@@ -277,6 +300,18 @@ impl Replay {
             let verdict = if differences.is_empty() { Verdict::Passed } else { Verdict::Failed };
             Outcome::new(recording.name, verdict, differences, start.elapsed())
         }
+    }
+
+    /// Starts a fresh server and waits until it listens. If it does not, the next recording shows that.
+    async fn restart_server(&self) {
+        let Some(restart) = &self.restart else { return };
+        restart().await;
+        let listening = async {
+            while self.server.ctl.dial().await.is_err() {
+                sleep(RESTART_POLL).await;
+            }
+        };
+        let _ = timeout(RESTART, listening).await;
     }
 
     fn tell(&self, done: usize, total: usize, latest: Option<&Outcome>) {

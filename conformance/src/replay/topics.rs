@@ -44,3 +44,23 @@ fn topic(text: &str) -> Option<String> {
     let topic = json.at(2).or_else(|| json.get("topic"))?.as_str()?;
     (topic != "phoenix").then(|| topic.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_found_wherever_they_are_named() {
+        let lines = [
+            r#"{"t":1,"client":"A","conn":1,"dir":"c2s","transport":"longpoll","kind":"request","method":"POST","path":"/socket/longpoll","query":"user_id=7","version":"HTTP/1.1","headers":[],"body":"[\"1\",\"1\",\"posted\",\"phx_join\",{}]"}"#,
+            r#"{"t":2,"client":"A","conn":2,"dir":"c2s","transport":"websocket","kind":"text","data":"{\"topic\":\"version 1\"}"}"#,
+            r#"{"t":3,"client":"A","conn":2,"dir":"s2c","transport":"websocket","kind":"text","data":"[null,\"1\",\"phoenix\",\"phx_reply\",{}]"}"#,
+            r#"{"t":4,"kind":"ctl","action":"kill","request":{"topic":"killed"}}"#,
+        ];
+        let found = topics(&Recording::parse("x", lines).unwrap());
+        assert_eq!(
+            found.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["killed", "posted", "users:7", "version 1"]
+        );
+    }
+}

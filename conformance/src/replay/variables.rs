@@ -1,4 +1,4 @@
-//! What differs from run to run and is put into what the client sends: ports and tokens.
+//! What differs from run to run and is put into what the client sends: ports, tokens and cookies.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::recording::{Event, Item, Payload, Recording, Request, Response};
 pub(crate) struct Variables {
     /// Recorded `host:port` of the proxy and what is sent instead.
     authorities: BTreeMap<String, String>,
-    /// Recorded token and the token of this run.
+    /// Recorded long-poll tokens, CSRF tokens and cookies, and those of this run.
     tokens: BTreeMap<String, String>,
 }
 
@@ -31,10 +31,12 @@ impl Variables {
         Self { authorities, tokens: BTreeMap::new() }
     }
 
-    /// Learns the token of a session from the response that opens it.
+    /// Learns what a response hands out for later requests by putting it next to the recorded one.
     pub(crate) fn learn(&mut self, recorded: &Response, actual: &Response) {
-        if let (Some(recorded), Some(actual)) = (token_of(recorded), token_of(actual)) {
-            self.tokens.entry(recorded).or_insert(actual);
+        for (recorded, actual) in handed_out(recorded).into_iter().zip(handed_out(actual)) {
+            if let (Some(recorded), Some(actual)) = (recorded, actual) {
+                self.tokens.entry(recorded).or_insert(actual);
+            }
         }
     }
 
@@ -77,8 +79,12 @@ pub(crate) fn request_token(request: &Request) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-fn token_of(response: &Response) -> Option<String> {
-    Some(Json::parse(response.content().text()?)?.get("token")?.as_str()?.to_owned())
+/// Long-poll token, CSRF token and cookie of a response.
+fn handed_out(response: &Response) -> [Option<String>; 3] {
+    let body = response.content().text().and_then(Json::parse);
+    let field = |key| Some(body.as_ref()?.get(key)?.as_str()?.to_owned());
+    let cookie = response.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    [field("token"), field("csrf"), cookie.map(str::to_owned)]
 }
 
 fn is_proxy(host: &str) -> bool {
@@ -87,4 +93,36 @@ fn is_proxy(host: &str) -> bool {
 
 fn replace_all(text: &str, replacements: &BTreeMap<String, String>) -> String {
     replacements.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_hands_out_is_sent_back_to_it() {
+        let lines = [
+            r#"{"t":1,"client":"A","conn":1,"dir":"c2s","transport":"websocket","kind":"open","method":"GET","path":"/","query":"_csrf_token=c1","version":"HTTP/1.1","headers":[["Host","127.0.0.1:5000"],["Origin","http://127.0.0.1:5000"],["Cookie","s=one"]],"body":""}"#,
+            r#"{"t":2,"client":"A","conn":1,"dir":"s2c","transport":"http","kind":"response","status":200,"reason":"OK","version":"HTTP/1.1","headers":[["set-cookie","s=one; path=/"]],"body":"{\"csrf\":\"c1\"}"}"#,
+            r#"{"t":3,"client":"A","conn":1,"dir":"s2c","transport":"http","kind":"response","status":200,"reason":"OK","version":"HTTP/1.1","headers":[["set-cookie","s=two; path=/"]],"body":"{\"csrf\":\"c2\"}"}"#,
+        ];
+        let recording = Recording::parse("x", lines).unwrap();
+        let events: Vec<&Event> = recording
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.item {
+                Item::Wire(wire) => Some(&wire.event),
+                _ => None,
+            })
+            .collect();
+        let [Event::Request(request), Event::Response(recorded), Event::Response(actual)] = events[..] else {
+            panic!("a request and two responses");
+        };
+        let mut variables = Variables::new(&recording, "localhost:4000");
+        variables.learn(recorded, actual);
+        let sent = variables.request(request);
+        assert_eq!(sent.query, "_csrf_token=c2");
+        let headers: Vec<&str> = sent.headers.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(headers, ["127.0.0.1:4000", "http://127.0.0.1:4000", "s=two"]);
+    }
 }

@@ -21,7 +21,11 @@ pub struct Decoder {
     /// Methods of the requests that have not been answered.
     methods: VecDeque<String>,
     ended: bool,
+    overflow: bool,
 }
+
+/// A peer may send this many bytes before they amount to an event.
+const MAX_PENDING: usize = 64 * 1024 * 1024;
 
 #[derive(Debug)]
 enum Mode {
@@ -43,6 +47,7 @@ impl Decoder {
             inflater: None,
             methods: VecDeque::new(),
             ended: false,
+            overflow: false,
         }
     }
 
@@ -63,11 +68,20 @@ impl Decoder {
 
     /// Takes in bytes as they arrive.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() + bytes.len() > MAX_PENDING {
+            self.overflow = true;
+        }
+        if !self.overflow {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// The next event, as soon as all of its bytes are there.
     pub fn poll(&mut self) -> Option<Event> {
+        if self.overflow && !matches!(self.mode, Mode::Broken) {
+            self.mode = Mode::Broken;
+            return Some(Event::Error("too many bytes without an event".to_owned()));
+        }
         match self.mode {
             Mode::Http => self.poll_http().unwrap_or_else(|error| {
                 self.mode = Mode::Broken;
@@ -133,4 +147,32 @@ impl Decoder {
 
 fn inflater(response: &Response, no_context_parameter: &str) -> Option<Inflater> {
     Inflater::negotiated(response.header("sec-websocket-extensions")?, no_context_parameter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_protocol_gives_one_error_and_an_end() {
+        let mut decoder = Decoder::new(Direction::ServerToClient);
+        decoder.push(b"what is this?\r\n\r\n");
+        assert!(matches!(decoder.poll(), Some(Event::Error(_))));
+        decoder.push(b"more of it");
+        assert_eq!(decoder.poll(), None);
+        assert_eq!(decoder.finish(), [Event::Fin(Fin::default())]);
+    }
+
+    #[test]
+    fn a_frame_that_never_ends_is_given_up() {
+        let mut decoder = Decoder::new(Direction::ServerToClient);
+        decoder.push(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff");
+        assert!(matches!(decoder.poll(), Some(Event::Response(_))));
+        let chunk = vec![0; 1024 * 1024];
+        let mut events = (0..=64).filter_map(|_| {
+            decoder.push(&chunk);
+            decoder.poll()
+        });
+        assert!(matches!(events.next(), Some(Event::Error(_))));
+    }
 }

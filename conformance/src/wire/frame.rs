@@ -8,6 +8,9 @@ use crate::recording::{Frame, PartialFrame, Payload};
 /// Masking key of the frames of a client: any will do, a fixed one makes replays repeatable.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// What a confused client sends on an upgraded connection.
+const HTTP_REQUEST: &[u8; 18] = b"GET / HTTP/1.1\r\n\r\n";
+
 /// A message may inflate to this many bytes.
 const INFLATE_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -23,7 +26,13 @@ pub(crate) fn encode(frame: &Frame, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the header and the first payload bytes of a frame that will never be completed.
+///
+/// An HTTP request where a frame should be is recorded as such a frame, too: its first two letters say so.
 pub(crate) fn encode_partial(partial: &PartialFrame, out: &mut Vec<u8>) {
+    let [first, second, ..] = HTTP_REQUEST;
+    if (partial.opcode, partial.declared_length) == (first & 15, u64::from(*second)) {
+        return out.extend(HTTP_REQUEST.iter().take(2 + partial.have));
+    }
     encode_header(partial.opcode, true, 0, true, partial.declared_length, out);
     out.extend(std::iter::repeat_n(b'x', partial.have));
 }
@@ -191,10 +200,12 @@ mod tests {
 
     #[test]
     fn a_partial_frame_is_described_as_it_was_sent() {
-        let partial_frame = PartialFrame { opcode: 1, declared_length: 5000, have: 7 };
-        let mut bytes = Vec::new();
-        encode_partial(&partial_frame, &mut bytes);
-        assert_eq!(partial(&bytes), Some(partial_frame));
-        assert_eq!(partial(&bytes[..3]), None);
+        for (opcode, declared_length, have) in [(1, 5000, 7), (7, 69, 16)] {
+            let partial_frame = PartialFrame { opcode, declared_length, have };
+            let mut bytes = Vec::new();
+            encode_partial(&partial_frame, &mut bytes);
+            assert_eq!(partial(&bytes), Some(partial_frame));
+            assert_eq!(partial(&bytes[..1]), None);
+        }
     }
 }

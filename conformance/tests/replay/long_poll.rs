@@ -88,15 +88,12 @@ impl Dial for Server {
             let mut buffer = [0; 4096];
             let length = server.read(&mut buffer).await.unwrap();
             let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            let body = if !request.contains("token=") {
-                body(&[], "actual")
-            } else {
+            let body = if request.contains("token=") {
                 assert!(request.contains("token=actual"), "{request}");
-                batches
-                    .lock()
-                    .unwrap()
-                    .pop_front()
-                    .unwrap_or_else(|| r#"{"messages":[],"status":204,"token":"actual"}"#.to_owned())
+                let none = || r#"{"messages":[],"status":204,"token":"actual"}"#.to_owned();
+                batches.lock().unwrap().pop_front().unwrap_or_else(none)
+            } else {
+                body(&[], "actual")
             };
             let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             server.write_all(response.as_bytes()).await.unwrap();

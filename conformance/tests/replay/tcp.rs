@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use phoenix_conformance::net::{Dial, TcpDial};
 use phoenix_conformance::recording::{Conn, Direction, Event, Item, Meta, Recording, Transport};
 use phoenix_conformance::{Recorder, Replay};
-use tokio::io::{AsyncReadExt as _, copy_bidirectional};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Control, Playback, recording};
 
@@ -35,6 +35,35 @@ async fn a_replay_through_the_recorder_gives_the_same_recording_again() {
         assert_eq!(again.meta().unwrap().scenario, name);
         assert_eq!(outline(&again), outline(&recording(name)));
     }
+}
+
+#[tokio::test]
+async fn a_control_call_through_the_recorder_becomes_one_line() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = server.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let output = Output::default();
+    let recorder = Recorder::new(vec![listener], upstream, Meta::default(), output.clone()).unwrap();
+    let recorder = tokio::spawn(recorder.run());
+    client
+        .write_all(b"POST /ctl/kill HTTP/1.1\r\ncontent-length: 13\r\n\r\n{\"topic\":\"t\"}")
+        .await
+        .unwrap();
+    let (mut accepted, _) = server.accept().await.unwrap();
+    assert!(accepted.read(&mut [0; 1024]).await.unwrap() > 0);
+    accepted.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"count\":1}").await.unwrap();
+    assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
+    recorder.abort();
+
+    let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+    let recording = Recording::parse("control", text.lines()).unwrap();
+    let [_, control] = &recording.entries[..] else { panic!("{text}") };
+    let Item::Ctl(ctl) = &control.item else { panic!("{text}") };
+    assert_eq!(
+        (ctl.action.as_str(), &ctl.request["topic"], &ctl.response["count"]),
+        ("kill", &"t".into(), &1.into())
+    );
 }
 
 #[tokio::test]
@@ -107,7 +136,7 @@ struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use super::entry::Entry;
-use super::grouped::{PresenceDiff, Presences};
+use super::grouped::{ListedPresences, PresenceDiff, Presences};
 
 /// Who joined and who left one topic by one change, both in listing order.
 ///
-/// An update is a join with the new meta and a leave with the old one.
+/// An update is a join with the new meta and a leave with the old one. Serialises to the payload of the topic's
+/// `presence_diff` (protocol §18).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicDiff {
@@ -19,12 +23,21 @@ pub struct TopicDiff {
 }
 
 impl TopicDiff {
-    /// The payload of the topic's `presence_diff` (protocol §18).
+    /// The payload of the topic's `presence_diff` as a value that can be added to.
     pub fn to_payload(&self) -> PresenceDiff {
         PresenceDiff {
             joins: Presences::from_entries(&self.joins),
             leaves: Presences::from_entries(&self.leaves),
         }
+    }
+}
+
+impl Serialize for TopicDiff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut payload = serializer.serialize_struct("PresenceDiff", 2)?;
+        payload.serialize_field("joins", &ListedPresences(&self.joins))?;
+        payload.serialize_field("leaves", &ListedPresences(&self.leaves))?;
+        payload.end()
     }
 }
 

@@ -96,6 +96,29 @@ pub struct PresenceDiff {
     pub leaves: Presences,
 }
 
+/// Writes listed entries as [`Presences`] would be written, without building them: the payload of `presence_state`
+/// when there is nothing to add. The entries must be in the order [`Tracker::list`](super::Tracker::list) has.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedPresences<'a>(pub &'a [Arc<Entry>]);
+
+impl Serialize for ListedPresences<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0.chunk_by(|a, b| a.key == b.key).map(|entries| (&entries[0].key, Metas { metas: entries })),
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Metas<'a> {
+    #[serde(serialize_with = "metas_of")]
+    metas: &'a [Arc<Entry>],
+}
+
+fn metas_of<S: Serializer>(entries: &[Arc<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(entries.iter().map(|entry| &entry.meta))
+}
+
 impl Serialize for Presence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

@@ -10,7 +10,7 @@ pub(crate) struct TopicIndex {
     topics: BTreeMap<Arc<str>, Vec<Arc<Entry>>>,
 }
 
-/// Up to this many changes are made one by one; more are merged in one pass over the topic.
+/// Up to this many changes are made one by one; more are made in one pass over the topic.
 const FEW: usize = 8;
 
 impl TopicIndex {
@@ -49,29 +49,95 @@ impl TopicIndex {
 }
 
 fn remove(entries: &mut Vec<Arc<Entry>>, leaves: &[Arc<Entry>]) {
+    let place = |entries: &[Arc<Entry>], leaving: &Entry| {
+        entries.binary_search_by(|entry| entry.listing_order(leaving)).ok()
+    };
     if leaves.len() <= FEW {
         for leaving in leaves {
-            if let Ok(index) = entries.binary_search_by(|entry| entry.listing_order(leaving)) {
+            if let Some(index) = place(entries, leaving) {
                 entries.remove(index);
             }
         }
     } else {
-        let mut leaves: Vec<_> = leaves.iter().collect();
-        leaves.sort_unstable_by(|a, b| a.listing_order(b));
-        entries.retain(|entry| leaves.binary_search_by(|leaving| leaving.listing_order(entry)).is_err());
+        // Leaves are sorted, so their places ascend.
+        let places: Vec<_> = leaves.iter().filter_map(|leaving| place(entries, leaving)).collect();
+        let mut places = places.into_iter().peekable();
+        let mut index = 0..;
+        entries.retain(|_| places.next_if_eq(&index.next().unwrap_or_default()).is_none());
     }
 }
 
 fn insert(entries: &mut Vec<Arc<Entry>>, joins: &[Arc<Entry>]) {
+    let place = |entries: &[Arc<Entry>], joining: &Entry| {
+        entries.partition_point(|entry| entry.listing_order(joining).is_lt())
+    };
     if joins.len() <= FEW {
         for joining in joins {
-            if let Err(index) = entries.binary_search_by(|entry| entry.listing_order(joining)) {
-                entries.insert(index, Arc::clone(joining));
-            }
+            entries.insert(place(entries, joining), Arc::clone(joining));
         }
     } else {
-        entries.extend(joins.iter().cloned());
-        entries.sort_by(|a, b| a.listing_order(b));
-        entries.dedup_by(|a, b| a.listing_order(b).is_eq());
+        let places: Vec<_> = joins.iter().map(|joining| place(entries, joining)).collect();
+        let mut all = Vec::with_capacity(entries.len() + joins.len());
+        let mut old = std::mem::take(entries).into_iter();
+        let mut taken = 0;
+        // Joins are sorted, so their places ascend.
+        for (joining, place) in joins.iter().zip(places) {
+            all.extend(old.by_ref().take(place - taken));
+            taken = place;
+            all.push(Arc::clone(joining));
+        }
+        all.extend(old);
+        *entries = all;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+    use crate::presence::diff::Changes;
+    use crate::presence::entry::{Owner, ReplicaRef};
+    use crate::presence::meta::Meta;
+
+    fn entry(number: u64) -> Arc<Entry> {
+        Arc::new(Entry {
+            replica: ReplicaRef::new("a", 1),
+            clock: number,
+            owner: Owner(number),
+            since: number / 3,
+            topic: "t".into(),
+            key: format!("k{}", number % 5).into(),
+            meta: Meta::from(&Map::new()),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn stays_sorted_and_complete(
+            diffs in prop::collection::vec(
+                (prop::collection::btree_set(0u64..60, 0..30), prop::collection::btree_set(0u64..60, 0..30)),
+                0..12,
+            ),
+        ) {
+            let mut index = TopicIndex::default();
+            let mut model = BTreeSet::new();
+            for (joins, leaves) in diffs {
+                let mut changes = Changes::default();
+                leaves.iter().filter(|&number| model.remove(number)).for_each(|&n| changes.leave(entry(n)));
+                joins.iter().filter(|&&number| model.insert(number)).for_each(|&n| changes.join(entry(n)));
+                changes.into_diffs().for_each(|diff| index.apply(&diff));
+
+                let mut expected: Vec<_> = model.iter().map(|&number| entry(number)).collect();
+                expected.sort_by(|a, b| a.listing_order(b));
+                prop_assert_eq!(index.list("t"), &expected);
+                expected.retain(|entry| &*entry.key == "k2");
+                prop_assert_eq!(index.get_by_key("t", "k2"), &expected);
+                prop_assert_eq!(index.topics().count(), usize::from(!model.is_empty()));
+            }
+        }
     }
 }

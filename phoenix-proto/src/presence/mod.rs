@@ -23,6 +23,29 @@
 //! [`TrackerConfig::max_delta_size`]; a requester further behind gets everything.
 //!
 //! Entries of a replica that is down are kept but hidden: they are neither listed nor reported until it is up again.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use phoenix_proto::presence::{ListedPresences, Owner, PresenceSync, Tracker, TrackerConfig, TrackerStart};
+//! use serde_json::Map;
+//!
+//! let now = Instant::now();
+//! let start = TrackerStart { node: "a".into(), shard: 0, seed: 7, now, unix_nanos: 1_795_459_584_000_000_000 };
+//! let mut tracker = Tracker::new(TrackerConfig::default(), &start)?;
+//!
+//! tracker.track(Owner(1), "room:1", "alice", Map::new(), now)?;
+//! let diff = tracker.poll_diff().expect("alice joined");
+//! let state = serde_json::to_vec(&ListedPresences(tracker.list("room:1")))?;
+//!
+//! let mut client = PresenceSync::default();
+//! client.handle_message("presence_diff", &serde_json::to_vec(&diff)?, "1")?;
+//! client.handle_message("presence_state", &state, "1")?;
+//! assert!(client.presences().get("alice").is_some());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 mod client;
 mod config;
@@ -36,6 +59,7 @@ mod index;
 mod message;
 mod meta;
 mod reference;
+mod shard;
 mod tracker;
 
 pub use client::{
@@ -45,12 +69,14 @@ pub use config::{TrackerConfig, TrackerConfigError, TrackerStart};
 pub use delta::ReplicaDelta;
 pub use diff::TopicDiff;
 pub use entry::{Entry, Owner, ReplicaRef};
-pub use grouped::{Presence, PresenceDiff, Presences};
+pub use grouped::{ListedPresences, Presence, PresenceDiff, Presences};
 pub use message::{
     Clocks, DecodeError, Destination, Heartbeat, Message, Outgoing, TransferAck, TransferRequest,
 };
 pub use meta::Meta;
 pub use reference::PhxRef;
+pub use shard::shard_of;
 pub use tracker::{
-    ReplicaChange, ReplicaStatus, TrackError, Tracker, TrackerStats, TrackerTimeout, UpdateError,
+    MetaTooLarge, ReplicaChange, ReplicaStatus, TrackError, Tracker, TrackerStats, TrackerTimeout,
+    UpdateError,
 };

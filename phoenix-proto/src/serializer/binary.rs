@@ -22,15 +22,16 @@ pub(super) fn decode_push(data: &Bytes) -> Result<Message, DecodeError> {
     if rest.len() < lengths.iter().copied().map(usize::from).sum() {
         return Err(DecodeError::Truncated);
     }
-    let [join_ref, reference, topic, event] =
-        lengths.map(|len| Text::from_utf8(rest.split_to(usize::from(len))));
-    let broken = |field, channel| move |_| DecodeError::FieldNotUtf8 { field, channel };
+    let [join_ref, reference, topic, event] = lengths.map(|len| rest.split_to(usize::from(len)));
 
-    let topic = Topic::from(topic.map_err(broken("topic", None))?);
-    let join_ref = optional_ref(&join_ref.map_err(broken("join_ref", None))?);
-    let channel = || Some((topic.clone(), join_ref.clone()));
-    let reference = optional_ref(&reference.map_err(broken("ref", channel()))?);
-    let event = event.map_err(broken("event", channel()))?.into();
+    let text = |field, bytes, channel| {
+        Text::from_utf8(bytes).map_err(|_| DecodeError::FieldNotUtf8 { field, channel })
+    };
+    let topic = Topic::from(text("topic", topic, None)?);
+    let join_ref = optional_ref(&lossy(&join_ref));
+    let channel = Some((topic.clone(), join_ref.clone()));
+    let reference = optional_ref(&text("ref", reference, channel)?);
+    let event = lossy(&event).into();
     Ok(Message { join_ref, reference, topic, event, payload: Payload::Binary(rest) })
 }
 
@@ -81,6 +82,12 @@ fn encode(kind: u8, fields: &[(&'static str, &str)], data: &[u8]) -> Result<Fram
         }
         out.extend_from_slice(data);
     }))
+}
+
+/// What is not UTF-8 equals no stored `join_ref` and no event that a handler knows, and neither is echoed:
+/// replacement characters keep both properties.
+fn lossy(bytes: &Bytes) -> Text {
+    Text::from_utf8(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 fn optional_ref(text: &Text) -> Option<Ref> {

@@ -81,14 +81,17 @@ fn decode_object(text: &Text) -> Result<Message, DecodeError> {
         loop {
             let key = scanner.key()?;
             let value = scanner.value()?;
-            // The last of several equal keys counts.
-            match &*key.string(text) {
-                "join_ref" => join_ref = Some(value),
-                "ref" => reference = Some(value),
-                "topic" => topic = Some(value),
-                "event" => event = Some(value),
-                "payload" => payload = Some(value),
-                _ => {}
+            let field = match &*key.string(text) {
+                "join_ref" => Some(&mut join_ref),
+                "ref" => Some(&mut reference),
+                "topic" => Some(&mut topic),
+                "event" => Some(&mut event),
+                "payload" => Some(&mut payload),
+                _ => None,
+            };
+            // Like in Phoenix, the first of several equal keys counts.
+            if let Some(field) = field {
+                field.get_or_insert(value);
             }
             if !scanner.try_punctuation(b',') {
                 scanner.punctuation(b'}', "',' or '}'")?;

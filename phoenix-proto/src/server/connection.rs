@@ -24,11 +24,24 @@ pub struct Connection {
     pub(super) held_messages: usize,
     /// Slots in which a duplicate join waits.
     pub(super) replacing: usize,
+    pub(super) queues: Queues,
+    pub(super) last_activity: Instant,
+    pub(super) closed: bool,
+}
+
+/// The outputs of a connection that wait to be polled.
+#[derive(Debug, Default)]
+pub struct Queues {
     pub(super) transmits: VecDeque<Frame>,
     pub(super) commands: VecDeque<Command>,
     pub(super) notices: VecDeque<Notice>,
-    pub(super) last_activity: Instant,
-    pub(super) closed: bool,
+}
+
+impl Queues {
+    /// Empty queues that own no memory.
+    pub const fn new() -> Self {
+        Self { transmits: VecDeque::new(), commands: VecDeque::new(), notices: VecDeque::new() }
+    }
 }
 
 /// Information that nobody asks for must not pile up.
@@ -45,9 +58,7 @@ impl Connection {
             credits: Credits::default(),
             held_messages: 0,
             replacing: 0,
-            transmits: VecDeque::new(),
-            commands: VecDeque::new(),
-            notices: VecDeque::new(),
+            queues: Queues::new(),
             last_activity: now,
             closed: false,
         }
@@ -78,15 +89,15 @@ impl Connection {
         if self.closed {
             return;
         }
-        if self.config.idle_timeout.is_some_and(|limit| now >= self.last_activity + limit) {
+        if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
             if self.wants_read() {
                 return self.close(CloseReason::Idle);
             }
             // The silence is our own: we do not read.
             self.last_activity = now;
         }
-        while let Some(channel) = self.overdue(now) {
-            self.commands.push_back(Command::Abandon { channel });
+        while let Some(channel) = self.overdue(now).filter(|_| !self.closed) {
+            self.queues.commands.push_back(Command::Abandon { channel });
             self.replaced(channel);
         }
     }
@@ -100,7 +111,7 @@ impl Connection {
         }
         let Some(slot) = self.slots.get(channel) else { return };
         match slot.state {
-            State::Joined | State::Closing => self.transmits.push_back(frame),
+            State::Joined | State::Closing => self.queues.transmits.push_back(frame),
             State::Joining { .. } | State::Replacing { .. } => slot.held().output.push_back(frame),
         }
     }
@@ -124,6 +135,9 @@ impl Connection {
 
     /// A channel is gone: `phx_error` if it was joined and did not [close](Self::close_channel) (protocol §9.6).
     pub fn ended(&mut self, channel: ChannelId, now: Instant) {
+        if self.closed {
+            return;
+        }
         let Some(slot) = self.slots.get(channel) else { return };
         match slot.state {
             State::Joining { .. } => self.join_crashed(channel, now),
@@ -144,7 +158,7 @@ impl Connection {
     pub fn close(&mut self, reason: CloseReason) {
         if !self.closed {
             self.closed = true;
-            self.commands.push_back(Command::Close(reason));
+            self.queues.commands.push_back(Command::Close(reason));
         }
     }
 
@@ -158,7 +172,7 @@ impl Connection {
     pub fn wants_read(&self) -> bool {
         !self.closed
             && self.credits.out() + self.held_messages < self.config.max_in_flight
-            && self.transmits.len() < self.config.max_transmits
+            && self.queues.transmits.len() < self.config.max_transmits
     }
 
     /// How many topics are joined or being joined.
@@ -169,19 +183,19 @@ impl Connection {
     /// The next frame to write.
     #[must_use = "the frame has to be written"]
     pub fn poll_transmit(&mut self) -> Option<Frame> {
-        self.transmits.pop_front()
+        self.queues.transmits.pop_front()
     }
 
     /// The next piece of work.
     #[must_use = "the command has to be executed"]
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.queues.commands.pop_front()
     }
 
     /// The next thing worth telling; at most 64 are kept.
     #[must_use = "an event is taken by polling it"]
     pub fn poll_event(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+        self.queues.notices.pop_front()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, and what for.
@@ -190,16 +204,27 @@ impl Connection {
         if self.closed {
             return None;
         }
-        let idle = self.config.idle_timeout.map(|limit| (self.last_activity + limit, Timer::Idle));
+        let idle = self.idle_deadline().map(|deadline| (deadline, Timer::Idle));
         let replace = self.replace_deadlines().map(|(deadline, _)| (deadline, Timer::Replace));
         idle.into_iter().chain(replace).min_by_key(|(deadline, _)| *deadline)
     }
 
-    /// Gives the memory of queues back that are empty; for a connection that falls idle.
-    pub fn shrink(&mut self) {
-        self.transmits.shrink_to(0);
-        self.commands.shrink_to(0);
-        self.notices.shrink_to(0);
+    /// Exchanges the queues of outputs, with what is in them, for others.
+    ///
+    /// A driver of many connections lends the same queues to one after the other, so that an idle connection
+    /// owns none.
+    pub fn swap_queues(&mut self, queues: &mut Queues) {
+        std::mem::swap(&mut self.queues, queues);
+    }
+
+    /// Whether everything is drained.
+    pub fn has_empty_queues(&self) -> bool {
+        self.queues.transmits.is_empty() && self.queues.commands.is_empty() && self.queues.notices.is_empty()
+    }
+
+    /// Until when something has to be received; `None` for never, also if that is beyond all clocks.
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.config.idle_timeout.and_then(|limit| self.last_activity.checked_add(limit))
     }
 
     pub(super) fn reply(
@@ -217,15 +242,14 @@ impl Connection {
     /// Queues a frame of the connection itself; one that cannot be encoded ends the connection.
     pub(super) fn transmit_own(&mut self, frame: Result<Frame, EncodeError>) {
         match frame {
-            Ok(frame) if !self.closed => self.transmits.push_back(frame),
-            Ok(_) => {}
+            Ok(frame) => self.queues.transmits.push_back(frame),
             Err(error) => self.close(CloseReason::Unencodable(error)),
         }
     }
 
     pub(super) fn note(&mut self, notice: impl FnOnce(Text) -> Notice, topic: &Topic) {
-        if self.notices.len() < MAX_NOTICES {
-            self.notices.push_back(notice(topic.as_str().into()));
+        if self.queues.notices.len() < MAX_NOTICES {
+            self.queues.notices.push_back(notice(topic.as_str().into()));
         }
     }
 }

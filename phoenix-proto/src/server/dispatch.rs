@@ -11,6 +11,10 @@ const UNMATCHED_TOPIC: Json = Json::constant("{\"reason\":\"unmatched topic\"}")
 impl Connection {
     /// The table of protocol §9.2.
     pub(super) fn dispatch(&mut self, message: Message, now: Instant) {
+        // An answer to what waited for the same join may have closed the connection.
+        if self.closed {
+            return;
+        }
         if message.event == "heartbeat" && message.topic == "phoenix" {
             return self.reply(None, message.reference, message.topic, Status::OK, Payload::EMPTY);
         }
@@ -47,11 +51,11 @@ impl Connection {
             self.note(Notice::Stale, &message.topic);
         } else if message.event == Event::LEAVE {
             let credit = self.credits.take();
-            self.commands.push_back(Command::Leave { channel, reference: message.reference, credit });
+            self.queues.commands.push_back(Command::Leave { channel, reference: message.reference, credit });
         } else {
             let credit = self.credits.take();
             let Message { event, reference, payload, .. } = message;
-            self.commands.push_back(Command::Message { channel, event, reference, payload, credit });
+            self.queues.commands.push_back(Command::Message { channel, event, reference, payload, credit });
         }
     }
 
@@ -60,7 +64,7 @@ impl Connection {
         let Some(slot) = topic.text().and_then(|topic| self.slots.find(topic)) else { return false };
         if matches!(slot.state, State::Joined) && (join_ref.is_none() || join_ref == slot.join_ref.as_ref()) {
             let channel = slot.channel;
-            self.commands.push_back(Command::Kill { channel });
+            self.queues.commands.push_back(Command::Kill { channel });
         }
         true
     }

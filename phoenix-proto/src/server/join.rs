@@ -35,12 +35,9 @@ impl Connection {
             self.dispatch(message, now);
         }
         match self.slots.find(&slot.topic) {
-            // A later join of the batch is under way: what the old channel left stays behind its reply.
-            Some(next) => {
-                let output = std::mem::replace(&mut next.held().output, held.output);
-                next.held().output.extend(output);
-            }
-            None => self.transmits.extend(held.output),
+            // A later join of the batch has just begun: what the old channel left stays behind its reply.
+            Some(next) => next.held().output = held.output,
+            None => self.queues.transmits.extend(held.output),
         }
     }
 
@@ -66,17 +63,17 @@ impl Connection {
         let slot = self.slots.insert(topic.clone(), join_ref, State::Joining { reference });
         let channel = slot.channel;
         let request = JoinRequest { channel, route, topic, join_ref: channel_ref, payload: message.payload };
-        self.commands.push_back(Command::Join(Box::new(request)));
+        self.queues.commands.push_back(Command::Join(Box::new(request)));
     }
 
     /// Protocol §9.4: the old channel is killed; the join goes on when it has ended.
     pub(super) fn replace(&mut self, channel: ChannelId, message: Message, now: Instant) {
         self.note(Notice::DuplicateJoin, &message.topic);
-        let deadline = now + self.config.replace_timeout;
+        let deadline = now.checked_add(self.config.replace_timeout);
         if let Some(slot) = self.slots.get(channel) {
             slot.state = State::Replacing { next: Box::new(message), deadline };
             self.replacing += 1;
-            self.commands.push_back(Command::Kill { channel });
+            self.queues.commands.push_back(Command::Kill { channel });
         }
     }
 
@@ -106,7 +103,7 @@ impl Connection {
             Some(route) => {
                 let request =
                     JoinRequest { channel, route, topic, join_ref: channel_ref, payload: next.payload };
-                self.commands.push_back(Command::Join(Box::new(request)));
+                self.queues.commands.push_back(Command::Join(Box::new(request)));
             }
             // The topic had a route when it was joined, and routes do not change.
             None => self.close(CloseReason::Internal),
@@ -144,7 +141,7 @@ impl Connection {
             && matches!(slot.state, State::Joined)
             && let Some(held) = slot.held.take()
         {
-            self.transmits.extend(held.output);
+            self.queues.transmits.extend(held.output);
         }
     }
 
@@ -155,7 +152,7 @@ impl Connection {
     pub(super) fn replace_deadlines(&self) -> impl Iterator<Item = (Instant, ChannelId)> {
         let slots = (self.replacing > 0).then(|| self.slots.iter());
         slots.into_iter().flatten().filter_map(|slot| match slot.state {
-            State::Replacing { deadline, .. } => Some((deadline, slot.channel)),
+            State::Replacing { deadline, .. } => Some((deadline?, slot.channel)),
             _ => None,
         })
     }

@@ -51,5 +51,5 @@ mod slot;
 
 pub use command::{CloseCode, CloseReason, Command, Credit, JoinRequest, Notice, Timer};
 pub use config::Config;
-pub use connection::Connection;
+pub use connection::{Connection, Queues};
 pub use slot::ChannelId;

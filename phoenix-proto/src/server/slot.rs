@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use slab::Slab;
 
 use crate::{Frame, Message, Ref, Text};
 
@@ -36,8 +37,8 @@ pub(super) enum State {
     Joined,
     /// Its `phx_close` is out and the topic is free, but it may still speak.
     Closing,
-    /// Killed by the newer join `next`, which waits for its end.
-    Replacing { next: Box<Message>, deadline: Instant },
+    /// Killed by the newer join `next`, which waits for its end, but not longer than to the deadline.
+    Replacing { next: Box<Message>, deadline: Option<Instant> },
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ impl Slot {
 /// The slots of a connection, by number and by topic.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    entries: Vec<Option<Box<Slot>>>,
+    entries: Slab<Box<Slot>>,
     by_topic: HashTable<u32>,
     generation: u32,
 }
@@ -73,33 +74,31 @@ impl Slots {
     /// The slot that serves a topic.
     pub(super) fn find(&mut self, topic: &str) -> Option<&mut Slot> {
         let slots = &mut self.entries;
-        let index = *self.by_topic.find(HASHER.hash_one(topic), |&index| has_topic(slots, index, topic))?;
-        slots[index as usize].as_deref_mut()
+        let found =
+            self.by_topic.find(HASHER.hash_one(topic), |&index| &*slots[index as usize].topic == topic)?;
+        slots.get_mut(*found as usize).map(|slot| &mut **slot)
     }
 
     /// The slot of a channel, unless that instance is gone.
     pub(super) fn get(&mut self, channel: ChannelId) -> Option<&mut Slot> {
-        let slot = self.entries.get_mut(channel.slot as usize)?.as_deref_mut()?;
+        let slot = self.entries.get_mut(channel.slot())?;
         (slot.channel == channel).then_some(slot)
     }
 
     /// Opens a slot for a topic that has none.
     pub(super) fn insert(&mut self, topic: Text, join_ref: Option<Ref>, state: State) -> &mut Slot {
-        let index = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
-            if self.entries.is_empty() {
-                // Most connections join one topic; a vector would start with room for four.
-                self.entries.reserve_exact(1);
-            }
-            self.entries.push(None);
-            self.entries.len() - 1
-        });
-        let number = u32::try_from(index).expect("fewer than 2^32 channels");
+        if self.entries.capacity() == 0 {
+            // Most connections join one topic; a vector would start with room for four.
+            self.entries.reserve_exact(1);
+        }
+        let number = u32::try_from(self.entries.vacant_key()).expect("fewer than 2^32 channels");
         let channel = self.next_instance(number);
         let slots = &self.entries;
         self.by_topic.insert_unique(HASHER.hash_one(&*topic), number, |&index| {
-            slots[index as usize].as_ref().map_or(0, |slot| HASHER.hash_one(&*slot.topic))
+            HASHER.hash_one(&*slots[index as usize].topic)
         });
-        self.entries[index].insert(Box::new(Slot { channel, topic, join_ref, state, held: None }))
+        let key = self.entries.insert(Box::new(Slot { channel, topic, join_ref, state, held: None }));
+        &mut self.entries[key]
     }
 
     /// Gives the slot of `channel` to a new instance of the same topic.
@@ -112,7 +111,7 @@ impl Slots {
 
     /// Makes the topic of a channel free, while the channel keeps its slot.
     pub(super) fn free_topic(&mut self, channel: ChannelId) {
-        let Some(Some(slot)) = self.entries.get(channel.slot as usize) else { return };
+        let Some(slot) = self.entries.get(channel.slot()) else { return };
         let hash = HASHER.hash_one(&*slot.topic);
         if let Ok(entry) = self.by_topic.find_entry(hash, |&index| index == channel.slot) {
             entry.remove();
@@ -123,11 +122,11 @@ impl Slots {
     pub(super) fn remove(&mut self, channel: ChannelId) -> Option<Box<Slot>> {
         self.get(channel)?;
         self.free_topic(channel);
-        self.entries[channel.slot as usize].take()
+        self.entries.try_remove(channel.slot())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.entries.iter().flatten().map(|slot| &**slot)
+        self.entries.iter().map(|(_, slot)| &**slot)
     }
 
     fn next_instance(&mut self, slot: u32) -> ChannelId {
@@ -141,8 +140,4 @@ impl ChannelId {
     pub fn slot(self) -> usize {
         self.slot as usize
     }
-}
-
-fn has_topic(slots: &[Option<Box<Slot>>], index: u32, topic: &str) -> bool {
-    slots[index as usize].as_ref().is_some_and(|slot| &*slot.topic == topic)
 }

@@ -81,6 +81,9 @@ impl Channels {
         let Some(cell) = self.cell(channel) else { return };
         match cell.phase {
             Phase::Idle(_) => {
+                if cell.mailbox.capacity() == 0 {
+                    cell.mailbox.reserve_exact(KEPT_MAIL);
+                }
                 cell.mailbox.push_back(work);
                 if cell.mailbox.len() == 1 {
                     self.ready.push_back(channel);
@@ -261,4 +264,4 @@ impl Channels {
 }
 
 /// Room for work that the mailbox of an idle channel may keep.
-const KEPT_MAIL: usize = 4;
+const KEPT_MAIL: usize = 1;

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use phoenix_proto::Incoming;
-use phoenix_proto::server::{ChannelId, CloseCode, CloseReason, Command, Connection, JoinRequest, Notice};
+use phoenix_proto::server::{
+    ChannelId, CloseCode, CloseReason, Command, Connection, JoinRequest, Notice, Queues,
+};
 
 use super::accepted::AcceptedParts;
 use super::channels::{Callback, Channels, Done, Ended};
@@ -63,6 +65,8 @@ thread_local! {
     /// Buffers that are empty between two polls, shared by all connections of a thread.
     static ITEMS: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
     static INCOMING: Cell<Vec<Incoming>> = const { Cell::new(Vec::new()) };
+    static QUEUES: Cell<Queues> = const { Cell::new(Queues::new()) };
+    static OUTGOING: Cell<Outgoing> = const { Cell::new(Outgoing::new()) };
 }
 
 impl<T: Transport> Driver<T> {
@@ -90,6 +94,40 @@ impl<T: Transport> Driver<T> {
         &mut self.transport
     }
 
+    /// Takes the queues of this thread, so that a connection that does nothing owns none.
+    fn borrow_queues(&mut self) {
+        let mut queues = QUEUES.take();
+        self.machine.swap_queues(&mut queues);
+        if self.outgoing.is_empty() {
+            self.outgoing = OUTGOING.take();
+        }
+    }
+
+    /// Gives the queues back, unless something is left in them.
+    fn return_queues(&mut self) {
+        let mut queues = Queues::new();
+        if self.machine.has_empty_queues() {
+            self.machine.swap_queues(&mut queues);
+            QUEUES.set(queues);
+        }
+        if self.outgoing.is_empty() {
+            OUTGOING.set(std::mem::take(&mut self.outgoing));
+        }
+    }
+
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.state {
+                State::Open => ready!(self.poll_open(cx)),
+                State::Closing { code, deadline } => {
+                    ready!(self.poll_closing(code, deadline, cx));
+                    self.state = State::Closed;
+                }
+                State::Closed => return Poll::Ready(()),
+            }
+        }
+    }
+
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_ROUNDS {
             let now = now();
@@ -112,8 +150,6 @@ impl<T: Transport> Driver<T> {
                 Received::Unasked => self.may_receive(),
             };
             if !more && self.parts.inbox.poll_park(self.outgoing.load(), cx).is_pending() {
-                self.outgoing.shrink();
-                self.machine.shrink();
                 return self.poll_timer(cx);
             }
         }
@@ -137,7 +173,7 @@ impl<T: Transport> Driver<T> {
                     self.channels.abandon(channel);
                     self.machine.ended(channel, now());
                 }
-                Item::Close(reason) => self.machine.close(reason),
+                Item::Close(reason) => self.machine.close(*reason),
             }
         }
         ITEMS.set(items);
@@ -362,16 +398,10 @@ impl<T: Transport> Future for Driver<T> {
         let driver = self.get_mut();
         let span = driver.parts.span.clone();
         let _entered = span.enter();
-        loop {
-            match driver.state {
-                State::Open => ready!(driver.poll_open(cx)),
-                State::Closing { code, deadline } => {
-                    ready!(driver.poll_closing(code, deadline, cx));
-                    driver.state = State::Closed;
-                }
-                State::Closed => return Poll::Ready(()),
-            }
-        }
+        driver.borrow_queues();
+        let polled = driver.poll_state(cx);
+        driver.return_queues();
+        polled
     }
 }
 

@@ -52,11 +52,12 @@ thread_local! {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
-    pub(crate) fn new(io: IO, read_ahead: Bytes, reader: Reader, deflater: Option<Deflater>) -> Self {
+    pub(crate) fn new(io: IO, read_ahead: &[u8], reader: Reader, deflater: Option<Deflater>) -> Self {
         Self {
             io,
             reader,
-            read_ahead,
+            // Even when it is empty it may pin the buffer that it was cut from.
+            read_ahead: Bytes::copy_from_slice(read_ahead),
             buffer: Vec::new(),
             deflater: deflater.map(Box::new),
             closing: Closing::Open,

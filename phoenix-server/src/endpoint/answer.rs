@@ -35,7 +35,7 @@ impl Upgrade {
 
     /// Runs the connection over the stream that the request came on; `read_ahead` is what was read beyond the
     /// request. The stream should have `TCP_NODELAY` set.
-    pub fn run<IO: AsyncRead + AsyncWrite + Unpin>(self, io: IO, read_ahead: Bytes) -> Driver<WebSocket<IO>> {
+    pub fn run<IO: AsyncRead + AsyncWrite + Unpin>(self, io: IO, read_ahead: &[u8]) -> Driver<WebSocket<IO>> {
         self.session.run(WebSocket::new(io, read_ahead, self.reader, self.deflater))
     }
 }

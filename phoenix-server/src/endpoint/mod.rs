@@ -1,7 +1,9 @@
 //! Where sockets are mounted, and what becomes of an HTTP request (FEATURES D, E).
 
+mod admission;
 mod answer;
 mod builder;
+mod drain;
 mod mount;
 mod options;
 mod upgrade;
@@ -9,15 +11,19 @@ mod upgrade;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Payload, Text};
 
+use crate::driver::Accepted;
 use crate::http_facts::HttpRequest;
 use crate::pubsub::{BroadcastError, PubSub};
+pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
+pub use drain::{DrainOptions, Drained};
 use mount::Mount;
-pub use options::{ErrorHandler, SocketOptions, WebSocketOptions};
+pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
 
 /// The sockets of an application and everything they share; cheap to clone.
 ///
@@ -38,12 +44,12 @@ impl Endpoint {
         EndpointBuilder::default()
     }
 
-    /// Whether a path is one of this endpoint's, so that an adapter leaves all others to the application.
+    /// Whether a path is that of a WebSocket, so that an adapter leaves all others to the application.
     pub fn serves(&self, path: &str) -> bool {
         self.inner.mounts.iter().any(|mount| mount.find(path).is_some())
     }
 
-    /// The paths of all transports as patterns, with variables as `:name`.
+    /// The paths of all WebSockets as patterns, with variables as `:name`.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.inner.mounts.iter().flat_map(Mount::paths)
     }
@@ -57,6 +63,25 @@ impl Endpoint {
             }
         }
         Answer::NotFound
+    }
+
+    /// Asks the socket that is mounted where the path of the request leads whether it accepts a connection
+    /// over a transport of your own, one named in [`SocketOptions::transport`].
+    ///
+    /// The checks are those of a WebSocket, in the same order, but for the upgrade itself: origin, version,
+    /// [`Socket::connect`](crate::Socket::connect). What is accepted has then to be
+    /// [run](Accepted::run) over a [`Transport`](crate::Transport).
+    ///
+    /// # Errors
+    /// [`AcceptError`] says why there is no connection; what the client is told of it is up to the transport.
+    pub async fn accept(&self, transport: &str, request: &HttpRequest) -> Result<Accepted, AcceptError> {
+        for mount in &self.inner.mounts {
+            if let Some((admission, path)) = mount.find_custom(transport, request.routed_path()) {
+                let params = admission.params(&path?, request)?;
+                return admission.connect(params, request, None, &self.inner.pubsub).await;
+            }
+        }
+        Err(AcceptError::NotFound)
     }
 
     /// The PubSub that all sockets of this endpoint share.
@@ -94,6 +119,16 @@ impl Endpoint {
     /// Closes all connections with 1012, those without channels too (protocol §14), and returns their number.
     pub fn drain(&self) -> usize {
         self.inner.mounts.iter().map(|mount| mount.registry().close_all(&CloseReason::Draining)).sum()
+    }
+
+    /// Shuts down in order: refuses new connections with 503, closes all others with 1012 in the batches of
+    /// their mounts, after what is queued for them, and waits until they are gone (FEATURES I).
+    pub async fn shutdown(&self) -> Drained {
+        let drained = join_all(self.inner.mounts.iter().map(Mount::drain)).await;
+        drained.into_iter().fold(Drained::default(), |sum, one| Drained {
+            closed: sum.closed + one.closed,
+            remaining: sum.remaining + one.remaining,
+        })
     }
 }
 

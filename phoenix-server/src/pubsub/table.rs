@@ -142,7 +142,7 @@ impl Target {
             }
             Self::Info { channel, map, .. } => Item::Info(*channel, map(broadcast)),
             Self::Connection { .. } if broadcast.event != "disconnect" => return true,
-            Self::Connection { .. } => Item::Close(CloseReason::Disconnected),
+            Self::Connection { .. } => Item::Close(Box::new(CloseReason::Disconnected)),
             Self::Queue(sender) => return sender.send(broadcast),
         };
         match self {

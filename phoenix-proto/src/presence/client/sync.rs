@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::super::grouped::{Presence, PresenceDiff, Presences};
-use super::super::meta::Meta;
 use super::PresenceEvent;
+use crate::presence::grouped::{Presence, PresenceDiff, Presences};
+use crate::presence::meta::Meta;
 
 /// Brings a list to a new state; returns it and what that means (protocol §23).
 ///

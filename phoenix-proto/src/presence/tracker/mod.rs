@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::quality::FixedState;
 use serde_json::{Map, Value};
-use std::hash::BuildHasher;
 
 use super::config::{TrackerConfig, TrackerConfigError, TrackerStart};
 use super::diff::{Changes, TopicDiff};
@@ -77,14 +77,9 @@ pub enum TrackError {
     /// The owner has that key in that topic already.
     #[error("already tracked")]
     AlreadyTracked,
-    /// The meta exceeds [`TrackerConfig::max_meta_bytes`].
-    #[error("meta of {size} bytes exceeds {limit}")]
-    MetaTooLarge {
-        /// Bytes of JSON.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// The meta exceeds the limit.
+    #[error(transparent)]
+    MetaTooLarge(#[from] MetaTooLarge),
     /// [`Tracker::graceful_permdown`] was called.
     #[error("the tracker has stopped")]
     Stopped,
@@ -97,14 +92,19 @@ pub enum UpdateError {
     /// The owner does not have that key in that topic.
     #[error("no such presence")]
     NoPresence,
-    /// The meta exceeds [`TrackerConfig::max_meta_bytes`].
-    #[error("meta of {size} bytes exceeds {limit}")]
-    MetaTooLarge {
-        /// Bytes of JSON.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// The meta exceeds the limit.
+    #[error(transparent)]
+    MetaTooLarge(#[from] MetaTooLarge),
+}
+
+/// A meta exceeds [`TrackerConfig::max_meta_bytes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("meta of {size} bytes exceeds {limit}")]
+pub struct MetaTooLarge {
+    /// Bytes of JSON, with `phx_ref`.
+    pub size: usize,
+    /// The limit.
+    pub limit: usize,
 }
 
 impl Tracker {
@@ -138,7 +138,7 @@ impl Tracker {
         owner: Owner,
         topic: &str,
         key: &str,
-        mut meta: Map<String, Value>,
+        meta: Map<String, Value>,
         now: Instant,
     ) -> Result<PhxRef, TrackError> {
         if self.is_stopped() {
@@ -148,13 +148,7 @@ impl Tracker {
             return Err(TrackError::AlreadyTracked);
         }
         let (phx_ref, since) = self.refs.next(now);
-        meta.insert("phx_ref".into(), phx_ref.to_string().into());
-        let meta = Meta::from(&meta);
-        let limit = self.config.max_meta_bytes;
-        let size = meta.as_str().len();
-        if size > limit {
-            return Err(TrackError::MetaTooLarge { size, limit });
-        }
+        let meta = stamped(meta, phx_ref, self.config.max_meta_bytes)?;
 
         let entry = Arc::new(Entry {
             replica: self.own.replica().clone(),
@@ -166,9 +160,9 @@ impl Tracker {
             meta,
         });
         self.own.add(Arc::clone(&entry));
-        let owned = self.owners.entry(owner).or_default();
-        let place = owned.partition_point(|other| (&*other.topic, &*other.key) < (topic, key));
-        owned.insert(place, Arc::clone(&entry));
+        let entries = self.owners.entry(owner).or_default();
+        let place = entries.partition_point(|other| (&*other.topic, &*other.key) < (topic, key));
+        entries.insert(place, Arc::clone(&entry));
         let mut changes = Changes::default();
         changes.join(entry);
         self.publish(changes);
@@ -201,18 +195,12 @@ impl Tracker {
         let slot = &mut self.owners.get_mut(&owner).ok_or(UpdateError::NoPresence)?[place];
         let old = Arc::clone(slot);
 
-        let mut meta = old.meta.to_map();
+        let meta = old.meta.to_map();
         let previous = meta.get("phx_ref").cloned().unwrap_or_default();
-        meta = change(meta);
-        let (phx_ref, _) = self.refs.next(now);
-        meta.insert("phx_ref".into(), phx_ref.to_string().into());
+        let mut meta = change(meta);
         meta.insert("phx_ref_prev".into(), previous);
-        let meta = Meta::from(&meta);
-        let limit = self.config.max_meta_bytes;
-        let size = meta.as_str().len();
-        if size > limit {
-            return Err(UpdateError::MetaTooLarge { size, limit });
-        }
+        let (phx_ref, _) = self.refs.next(now);
+        let meta = stamped(meta, phx_ref, self.config.max_meta_bytes)?;
 
         self.own.remove(old.clock);
         let new = Arc::new(Entry { clock: self.own.next_clock(), meta, ..Entry::clone(&old) });
@@ -228,9 +216,9 @@ impl Tracker {
     /// Removes a presence, if it is there.
     pub fn untrack(&mut self, owner: Owner, topic: &str, key: &str) {
         let Some(place) = self.find(owner, topic, key) else { return };
-        let Some(owned) = self.owners.get_mut(&owner) else { return };
-        let entry = owned.remove(place);
-        if owned.is_empty() {
+        let Some(entries) = self.owners.get_mut(&owner) else { return };
+        let entry = entries.remove(place);
+        if entries.is_empty() {
             self.owners.remove(&owner);
         }
         self.own.remove(entry.clock);
@@ -343,6 +331,14 @@ impl Tracker {
     fn send(&mut self, to: Destination, message: Message) {
         self.outbox.push_back(Outgoing { to, message });
     }
+}
+
+/// The meta as it is stored: with its reference, and within the limit.
+fn stamped(mut meta: Map<String, Value>, phx_ref: PhxRef, limit: usize) -> Result<Meta, MetaTooLarge> {
+    meta.insert("phx_ref".into(), phx_ref.to_string().into());
+    let meta = Meta::from(&meta);
+    let size = meta.as_str().len();
+    if size > limit { Err(MetaTooLarge { size, limit }) } else { Ok(meta) }
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! One recording against one server.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod calls;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::conn::{Arrival, Command, Connection, call};
+use super::observed::{Observed, Overdue, Seen};
 use super::polls::{Poll, Sessions, messages};
 use super::variables::{Variables, request_token};
-use super::{Server, StopServer};
-use crate::recording::{Conn, Event, Payload, Recording, Request, Response, pad};
+use super::{Hook, Server};
+use crate::recording::{Conn, Event, Payload, Recording, Request, Response};
 use crate::script::{Act, Part, Script, Step};
 use crate::wire;
 
@@ -28,71 +29,11 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 /// Events of all connections that wait for the replay.
 const ARRIVALS: usize = 4096;
 
-/// What a run has seen.
-#[derive(Debug, Default)]
-pub(crate) struct Observed {
-    pub(crate) conns: BTreeMap<Conn, Lane>,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) variables: Variables,
-}
-
-/// What was seen on one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    pub(crate) seen: Vec<Seen>,
-    /// Indexes of recorded events that cannot come, because their poll was left out.
-    pub(crate) left_out: BTreeSet<usize>,
-    /// Whether the client has ended the connection.
-    pub(crate) ended_by_client: bool,
-    /// Whether the connection could not be opened.
-    pub(crate) refused: bool,
-    /// Where the replay went on without what was due.
-    pub(crate) overdue: Vec<Overdue>,
-    given_up: usize,
-    ended_by_server: bool,
-    requests: usize,
-    last: Option<Instant>,
-}
-
-/// The replay went on although something was due on a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Overdue {
-    /// How many of the expected events were due.
-    pub(crate) due: usize,
-    /// How many events had been seen.
-    pub(crate) seen: usize,
-}
-
-/// An event as it was seen.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    /// Counts the events of all connections.
-    pub(crate) nth: usize,
-    pub(crate) event: Event,
-    /// Time since the event before on the connection.
-    pub(crate) since: Duration,
-    /// Messages of a long-poll response, with those of additional polls.
-    pub(crate) messages: Option<Vec<String>>,
-    /// Recorded token of the session of a poll.
-    pub(crate) session: Option<String>,
-}
-
-/// A control call or a request around the proxy, and its answer.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) line: usize,
-    pub(crate) title: String,
-    /// Recorded status and body; a control call only has to succeed.
-    pub(crate) recorded: Option<(u16, String)>,
-    /// Status and body, or why there are none.
-    pub(crate) actual: Result<(u16, String), String>,
-}
-
 pub(super) async fn run(
     recording: &Recording,
     script: &Script,
     server: &Server,
-    stop: Option<&StopServer>,
+    stop: Option<&Hook>,
     patience: Duration,
 ) -> Observed {
     let (sender, arrivals) = mpsc::channel(ARRIVALS);
@@ -141,7 +82,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn step(&mut self, step: &Step, stop_server: Option<&StopServer>) {
+    async fn step(&mut self, step: &Step, stop_server: Option<&Hook>) {
         if let Act::Expect { conn, index } = step.act {
             *self.due.entry(conn).or_default() = index + 1;
             self.anchor.1 = self.moment(step.t);
@@ -154,18 +95,8 @@ impl Run<'_> {
         }
         match &step.act {
             Act::Send { conn, parts } => self.send(*conn, parts).await,
-            Act::Ctl(ctl) => {
-                let body = ctl.request.to_string();
-                let request = self.post(format!("/ctl/{}", ctl.action), body.into());
-                self.call(&self.server.ctl.clone(), step.line, request, None).await;
-            }
-            Act::Direct(direct) => {
-                let request = self.direct_request(&direct.request);
-                let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let status = direct.response["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-                let recorded = status.map(|status| (status, text(&direct.response["body"])));
-                self.call(&self.server.dial.clone(), step.line, request, recorded).await;
-            }
+            Act::Ctl(ctl) => self.control(step.line, ctl).await,
+            Act::Direct(direct) => self.direct(step.line, direct).await,
             Act::Stop => {
                 if let Some(stop) = stop_server {
                     stop().await;
@@ -356,69 +287,5 @@ impl Run<'_> {
             }
         }
         self.connections.get(&conn)
-    }
-
-    async fn call(
-        &mut self,
-        dial: &Arc<dyn crate::net::Dial>,
-        line: usize,
-        request: Request,
-        recorded: Option<(u16, String)>,
-    ) {
-        let title = format!("{} {}", request.method, request.path);
-        let mut answer = std::pin::pin!(call(&**dial, request));
-        let answer = loop {
-            tokio::select! {
-                answer = &mut answer => break answer,
-                Some(arrival) = self.arrivals.recv() => self.arrive(arrival).await,
-            }
-        };
-        let actual = answer
-            .map(|response| (response.status, response.content().text().unwrap_or_default().to_owned()))
-            .map_err(|error| error.to_string());
-        self.observed.calls.push(Call { line, title, recorded, actual });
-    }
-
-    fn post(&self, path: String, body: bytes::Bytes) -> Request {
-        let headers = [
-            ("host", self.server.authority.clone()),
-            ("content-type", "application/json".to_owned()),
-            ("content-length", body.len().to_string()),
-            ("connection", "close".to_owned()),
-        ];
-        Request {
-            method: "POST".to_owned(),
-            path,
-            query: String::new(),
-            version: "HTTP/1.1".to_owned(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
-            body: Payload::Whole(body),
-        }
-    }
-
-    fn direct_request(&self, recorded: &Value) -> Request {
-        let target = self.observed.variables.text(recorded["path"].as_str().unwrap_or_default());
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let body = recorded["body"].as_str().unwrap_or_default();
-        let body = self.padded(body).unwrap_or_else(|| bytes::Bytes::from(body.to_owned()));
-        let mut request = self.post(path.to_owned(), body);
-        query.clone_into(&mut request.query);
-        if let Some(method) = recorded["method"].as_str() {
-            method.clone_into(&mut request.method);
-        }
-        request.headers.retain(|(name, _)| recorded["headers"].get(name).is_none());
-        for (name, value) in recorded["headers"].as_object().into_iter().flatten() {
-            request.headers.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
-        }
-        request
-    }
-
-    /// The body that `(8000000 bytes)` stands for.
-    fn padded(&self, description: &str) -> Option<bytes::Bytes> {
-        let length = description.strip_prefix('(')?.strip_suffix(" bytes)")?.parse().ok()?;
-        match self.padding.as_ref()? {
-            Payload::Abbreviated(short) => pad(&short.head, b"\"}]", length),
-            Payload::Whole(_) => None,
-        }
     }
 }

@@ -1,0 +1,4 @@
+mod hostile;
+mod local;
+mod network;
+mod transfers;

@@ -1,0 +1,85 @@
+use std::time::Duration;
+
+use phoenix_proto::server::CloseReason;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::registry::{self, Registry};
+
+/// How the connections of a mount are closed when the server shuts down (FEATURES I1–I3).
+///
+/// Phoenix counts channels; here it is connections, and those without channels are drained too.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DrainOptions {
+    /// How many connections are closed at once; 10,000 by default.
+    pub batch_size: usize,
+    /// How long to wait before the next batch, so that not all clients reconnect at once; 2 s by default.
+    pub batch_interval: Duration,
+    /// How long all of it may take; 30 s by default.
+    pub shutdown: Duration,
+}
+
+impl Default for DrainOptions {
+    fn default() -> Self {
+        Self { batch_size: 10_000, batch_interval: Duration::from_secs(2), shutdown: Duration::from_secs(30) }
+    }
+}
+
+impl DrainOptions {
+    /// The defaults of Phoenix.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many connections are closed at once; at least one is.
+    pub fn batch_size(mut self, connections: usize) -> Self {
+        self.batch_size = connections;
+        self
+    }
+
+    /// Sets how long to wait before the next batch.
+    pub fn batch_interval(mut self, interval: Duration) -> Self {
+        self.batch_interval = interval;
+        self
+    }
+
+    /// Sets how long all of it may take.
+    pub fn shutdown(mut self, limit: Duration) -> Self {
+        self.shutdown = limit;
+        self
+    }
+}
+
+/// What a shutdown came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Connections that were closed.
+    pub closed: usize,
+    /// Connections that were still there when the time was over.
+    pub remaining: usize,
+}
+
+/// Closes all connections of a mount in batches and waits until they are gone.
+pub(super) async fn drain(registry: &Registry, options: &DrainOptions) -> Drained {
+    let deadline = Instant::now() + options.shutdown;
+    let connections = registry.start_draining();
+    let closing = async {
+        let batches = connections.chunks(options.batch_size.max(1));
+        let rounds = batches.len();
+        for (round, batch) in batches.enumerate() {
+            if round > 0 {
+                sleep(options.batch_interval).await;
+            }
+            tracing::info!(round = round + 1, rounds, connections = batch.len(), "draining");
+            for inbox in batch {
+                registry::close(inbox, CloseReason::Draining);
+            }
+        }
+        registry.emptied().await;
+    };
+    // What is left when the time is over is counted.
+    let _ = timeout_at(deadline, closing).await;
+    let remaining = registry.len();
+    Drained { closed: connections.len().saturating_sub(remaining), remaining }
+}
