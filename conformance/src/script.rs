@@ -4,7 +4,7 @@
 //! everything the server says is awaited before the client's next step, with four corrections:
 //!
 //! * `ctl` and `direct_http` lines were written when the answer had arrived, after their effects on the wire: they are
-//!   moved to before these.
+//!   moved to before these, but not to before a note or another call: a scenario does one thing after the other.
 //! * `http` traffic is a browser that fetches a page: it is left out.
 //! * A connection whose client was killed has no end on the wire; it is cut where the client library reported that
 //!   (`app`: transport closed with 1006).
@@ -85,6 +85,8 @@ impl Script {
     pub(crate) fn new(recording: &Recording) -> Self {
         let mut script = Self::default();
         let mut last_seen: BTreeMap<Conn, f64> = BTreeMap::new();
+        // How many steps stand before the last note or call.
+        let mut settled = 0;
         for (index, entry) in recording.entries.iter().enumerate() {
             let (t, line) = (entry.t, index + 1);
             match &entry.item {
@@ -92,23 +94,27 @@ impl Script {
                     let since = t - last_seen.insert(wire.conn, t).unwrap_or(t);
                     script.add_wire(t, line, wire.conn, &wire.client, wire.dir, &wire.event, since);
                 }
-                Item::Ctl(ctl) => script.insert_before_effects(t, line, Act::Ctl(ctl.clone())),
-                Item::DirectHttp(direct) => {
-                    script.insert_before_effects(t, line, Act::Direct(direct.clone()));
+                Item::Ctl(ctl) => {
+                    script.insert_before_effects(settled, t, line, Act::Ctl(ctl.clone()));
+                    settled = script.steps.len();
                 }
-                Item::Note(text) if text == "SIGTERM" => script.push(t, line, Act::Stop),
+                Item::DirectHttp(direct) => {
+                    script.insert_before_effects(settled, t, line, Act::Direct(direct.clone()));
+                    settled = script.steps.len();
+                }
+                Item::Note(text) => {
+                    settled = script.steps.len();
+                    if text == "SIGTERM" {
+                        script.push(t, line, Act::Stop);
+                    }
+                }
                 Item::App(app) if app.event == "log transport: close" => {
                     let cut = app.data.as_ref().is_some_and(|data| data["code"] == 1006);
                     if let Some(conn) = cut.then(|| never_ended(recording, &app.client, index)).flatten() {
                         script.push(t, line, Act::Send { conn, parts: vec![Part::Cut] });
                     }
                 }
-                Item::Wire(_)
-                | Item::Meta(_)
-                | Item::Note(_)
-                | Item::App(_)
-                | Item::ServerLog(_)
-                | Item::Other(_) => {}
+                Item::Wire(_) | Item::Meta(_) | Item::App(_) | Item::ServerLog(_) | Item::Other(_) => {}
             }
         }
         script
@@ -170,10 +176,10 @@ impl Script {
         together
     }
 
-    /// Inserts a call before those of its effects that were seen before its answer.
-    fn insert_before_effects(&mut self, t: f64, line: usize, act: Act) {
-        let effects =
-            self.steps.iter().rev().take_while(|step| t - step.t <= CTL_DURATION && self.is_effect(step));
+    /// Inserts a call before those of its effects that were seen before its answer; the `settled` first steps are none.
+    fn insert_before_effects(&mut self, settled: usize, t: f64, line: usize, act: Act) {
+        let recent = self.steps[settled.min(self.steps.len())..].iter().rev();
+        let effects = recent.take_while(|step| t - step.t <= CTL_DURATION && self.is_effect(step));
         let at = self.steps.len() - effects.count();
         let t = self.steps.get(at).map_or(t, |step| step.t);
         self.steps.insert(at, Step { t, line, act });
@@ -273,6 +279,16 @@ mod tests {
             frame(102.5, 2, "s2c", "x"),
             ctl.to_owned(),
         ];
+        let script = script(&lines.each_ref().map(String::as_str));
+        assert!(matches!(script.steps[1].act, Act::Ctl(_)));
+    }
+
+    #[test]
+    fn a_control_call_comes_after_the_note_that_announces_it() {
+        let note = r#"{"t":101,"kind":"note","text":"next"}"#;
+        let ctl = r#"{"t":103,"kind":"ctl","action":"broadcast","request":{}}"#;
+        let lines =
+            [frame(100.0, 1, "s2c", "x"), note.to_owned(), ctl.to_owned(), frame(104.0, 1, "s2c", "y")];
         let script = script(&lines.each_ref().map(String::as_str));
         assert!(matches!(script.steps[1].act, Act::Ctl(_)));
     }

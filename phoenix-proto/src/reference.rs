@@ -26,9 +26,13 @@ impl Ref {
         self.0.as_str()
     }
 
-    /// The form it has in a binary header: the characters of a string, the JSON text of anything else.
-    pub fn to_text(&self) -> Text {
-        self.0.parse::<String>().map_or_else(|_| Text::from(self.as_json()), Text::from)
+    /// The form it has in a binary header: the characters of a string, the JSON text of a number or boolean.
+    /// Arrays and objects have none.
+    pub fn to_text(&self) -> Option<Text> {
+        match self.as_json().as_bytes().first() {
+            Some(b'[' | b'{') => None,
+            _ => Some(self.0.parse::<String>().map_or_else(|_| Text::from(self.as_json()), Text::from)),
+        }
     }
 
     /// A copy that owns exactly its own bytes (see [`Text::detach`]).
@@ -104,7 +108,9 @@ mod tests {
 
     #[test]
     fn text_for_binary_headers() {
-        assert_eq!(reference("\"a\\n\"").to_text(), "a\n");
-        assert_eq!(reference("12").to_text(), "12");
+        assert_eq!(reference("\"a\\n\"").to_text().unwrap(), "a\n");
+        assert_eq!(reference("12").to_text().unwrap(), "12");
+        assert_eq!(reference("{\"a\":1}").to_text(), None);
+        assert_eq!(reference("[1]").to_text(), None);
     }
 }

@@ -2,7 +2,8 @@ use std::any::Any;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
 
 /// A connection that [`Socket::connect`](crate::Socket::connect) does not accept (FEATURES A5, A6).
 ///
@@ -66,5 +67,20 @@ impl fmt::Debug for Refused {
 pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
+    response
+}
+
+/// The answer to a request that is faulty, or that the application failed at: as the error page of a Phoenix
+/// application (protocol §7.2).
+pub(crate) fn error_page(status: StatusCode) -> Response<Bytes> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut response = Response::new(Bytes::from(format!(r#"{{"errors":{{"detail":"{reason}"}}}}"#)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    if status.is_server_error() {
+        // What is left of the connection is in doubt.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

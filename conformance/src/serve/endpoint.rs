@@ -13,9 +13,7 @@ use phoenix_server::{
 use serde_json::json;
 
 use super::app::app;
-use super::sockets::{
-    AuthErrSocket, AuthSocket, BenchSocket, Denial, OpenSocket, TokenSocket, UserSocket,
-};
+use super::sockets::{AuthErrSocket, AuthSocket, BenchSocket, Denial, OpenSocket, TokenSocket, UserSocket};
 
 /// All mounts of the reference application.
 pub(super) fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
@@ -24,16 +22,15 @@ pub(super) fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
     let check_origin = |policy| websocket(WebSocketOptions::new().check_origin(policy));
     let connect_info = |options| websocket(WebSocketOptions::new().connect_info(options));
     let session = || ConnectInfoOptions::default().with_session(Arc::clone(&app().sessions));
-    let only_v1 =
-        Serializers::new([(Requirement::compatible(1, 0, 0), Arc::new(V1) as Arc<dyn Serializer>)]);
+    let only_v1 = Serializers::new([(Requirement::compatible(1, 0, 0), Arc::new(V1) as Arc<dyn Serializer>)]);
     let tenant = WebSocketOptions::new()
         .path("/ws/:device")
         .connect_info(ConnectInfoOptions::default().with_keys([ConnectInfoKey::Uri]));
     let without_csrf = WebSocketOptions::new()
         .check_origin(CheckOrigin::list(["//localhost"])?)
         .connect_info(session().with_check_csrf(false));
-    let token_info =
-        ConnectInfoOptions::default().with_keys([ConnectInfoKey::XHeaders, ConnectInfoKey::SecWebsocketHeaders]);
+    let token_info = ConnectInfoOptions::default()
+        .with_keys([ConnectInfoKey::XHeaders, ConnectInfoKey::SecWebsocketHeaders]);
 
     let endpoint = Endpoint::builder()
         .check_origin(CheckOrigin::Off)
@@ -53,7 +50,10 @@ pub(super) fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
             "/authtoken_sub",
             websocket(WebSocketOptions::new().subprotocols(["sip"])).auth_token(true),
         )
-        .socket::<UserSocket>("/short", websocket(WebSocketOptions::new().timeout(Duration::from_millis(1500))))
+        .socket::<UserSocket>(
+            "/short",
+            websocket(WebSocketOptions::new().timeout(Duration::from_millis(1500))),
+        )
         .socket::<UserSocket>("/maxframe", websocket(WebSocketOptions::new().max_frame_size(1024)))
         .socket::<UserSocket>("/compress", websocket(WebSocketOptions::new().compress(true)))
         .socket::<UserSocket>("/subproto", websocket(WebSocketOptions::new().subprotocols(["foo", "bar"])))

@@ -14,12 +14,9 @@ mod sockets;
 use std::error::Error;
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use phoenix_server::Endpoint;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serve the reference application until SIGTERM, which drains it.
 #[derive(Args)]
@@ -42,15 +39,11 @@ enum Adapter {
     Axum,
 }
 
-/// How long connections may take to close when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// Serves until the process is told to stop and the connections are closed.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let endpoint = endpoint::endpoint()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))?;
     listener.set_nonblocking(true)?;
-    println!("listening on {}", listener.local_addr()?);
     let workers = match args.workers {
         Some(workers) => workers,
         None => std::thread::available_parallelism()?,
@@ -70,26 +63,9 @@ fn runtime(workers: NonZeroUsize) -> std::io::Result<tokio::runtime::Runtime> {
     builder.worker_threads(workers.get()).enable_all().build()
 }
 
-/// Returns when the process is told to stop.
-async fn stopped() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            terminate.recv().await;
-        }
-        Err(error) => {
-            anstream::eprintln!("cannot be stopped by a signal: {error}");
-            std::future::pending().await
-        }
-    }
-}
-
-/// Closes all connections and waits until they are gone.
-async fn drain(endpoint: &Endpoint) {
-    const TICK: Duration = Duration::from_millis(10);
-    let deadline = Instant::now() + DRAIN_TIMEOUT;
-    while endpoint.connections() > 0 && Instant::now() < deadline {
-        // Again and again: an upgrade that was under way registers late.
-        endpoint.drain();
-        sleep(TICK).await;
-    }
+/// Tells everybody who waits for it that the server is ready, and returns what tells that it has to stop.
+fn announce(listener: &TcpListener) -> std::io::Result<Signal> {
+    let stopped = signal(SignalKind::terminate())?;
+    println!("listening on {}", listener.local_addr()?);
+    Ok(stopped)
 }

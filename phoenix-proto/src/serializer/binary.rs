@@ -42,14 +42,14 @@ pub(super) fn encode_push(
     event: &str,
     data: &[u8],
 ) -> Result<Frame, EncodeError> {
-    let join_ref = join_ref.map(Ref::to_text).unwrap_or_default();
+    let join_ref = ref_text("join_ref", join_ref)?;
     encode(PUSH, &[("join_ref", &join_ref), ("topic", topic), ("event", event)], data)
 }
 
 /// Encodes a reply.
 pub(super) fn encode_reply(reply: &Reply, data: &[u8]) -> Result<Frame, EncodeError> {
-    let text = |reference: &Option<Ref>| reference.as_ref().map(Ref::to_text).unwrap_or_default();
-    let (join_ref, reference) = (text(&reply.join_ref), text(&reply.reference));
+    let join_ref = ref_text("join_ref", reply.join_ref.as_ref())?;
+    let reference = ref_text("ref", reply.reference.as_ref())?;
     encode(
         REPLY,
         &[
@@ -92,4 +92,11 @@ fn lossy(bytes: &Bytes) -> Text {
 
 fn optional_ref(text: &Text) -> Option<Ref> {
     (!text.is_empty()).then(|| Ref::string(text))
+}
+
+fn ref_text(field: &'static str, reference: Option<&Ref>) -> Result<Text, EncodeError> {
+    match reference {
+        Some(reference) => reference.to_text().ok_or(EncodeError::CompoundRef { field }),
+        None => Ok(Text::default()),
+    }
 }

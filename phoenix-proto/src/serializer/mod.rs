@@ -119,6 +119,12 @@ pub enum EncodeError {
         /// Its length in bytes.
         len: usize,
     },
+    /// A reference of a binary message is an array or an object, which its header cannot hold.
+    #[error("{field} is an array or an object, which a binary message cannot hold")]
+    CompoundRef {
+        /// The name of the field.
+        field: &'static str,
+    },
     /// A push or broadcast whose payload is JSON, but not an object.
     #[error("the payload of a push or broadcast must be a JSON object or binary")]
     NotAnObject,

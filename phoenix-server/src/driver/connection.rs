@@ -189,11 +189,9 @@ impl<T: Transport> Driver<T> {
         if received.is_ready() {
             self.machine.handle_activity(now);
         }
+        // Nothing is executed in between: that gives the order in which Phoenix answers (protocol §9.4).
         for unit in incoming.drain(..) {
             self.machine.handle_incoming(unit, now);
-            // Joins are decided in the order of the frames, while other callbacks run only after all frames
-            // that were read together: that is the order in which Phoenix answers.
-            self.execute(now, cx);
         }
         INCOMING.set(incoming);
         match received {

@@ -17,7 +17,7 @@ use crate::http_facts::{
 };
 use crate::inbox::Inbox;
 use crate::pubsub::PubSub;
-use crate::refused::empty;
+use crate::refused::{empty, error_page};
 use crate::registry::Registry;
 use crate::socket::{Connected, Handler};
 use crate::{QueueLimits, Refused};
@@ -88,10 +88,11 @@ impl AcceptError {
         }
     }
 
-    /// The whole HTTP answer: without a body, unless the socket gave one.
+    /// The whole HTTP answer: without a body, unless the socket gave one or this is an error and no refusal.
     pub fn into_response(self) -> Response<Bytes> {
         match self {
             Self::Refused(refused) => refused.into_response(),
+            Self::Params(_) | Self::Panicked => error_page(self.status()),
             other => empty(other.status()),
         }
     }

@@ -7,7 +7,7 @@ use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
 use crate::http_facts::{CheckOrigin, HttpRequest, ParamsError, PathParams, PathPattern};
 use crate::pubsub::PubSub;
-use crate::refused::empty;
+use crate::refused::error_page;
 use crate::registry::Registry;
 use crate::socket::Handler;
 
@@ -79,7 +79,7 @@ impl Mount {
     pub(super) async fn handle(&self, found: Found, request: HttpRequest, pubsub: &PubSub) -> Answer {
         match (found.0, &self.websocket) {
             (Ok(params), Some((_, websocket))) => websocket.handle(params, request, pubsub).await,
-            (Err(error), _) => Answer::Response(empty(error.status())),
+            (Err(error), _) => Answer::Response(error_page(error.status())),
             (_, None) => Answer::NotFound,
         }
     }

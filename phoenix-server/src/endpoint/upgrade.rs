@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    CACHE_CONTROL, CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    UPGRADE,
 };
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 
 use super::admission::{AcceptError, Admission, Shared, warn};
 use super::answer::{Answer, Upgrade};
@@ -58,6 +58,11 @@ impl WebSocketMount {
     }
 
     pub(super) async fn handle(&self, path: PathParams, request: HttpRequest, pubsub: &PubSub) -> Answer {
+        if names_no_host(&request) {
+            let mut response = empty(StatusCode::BAD_REQUEST);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return Answer::Response(response);
+        }
         match self.upgrade(&path, &request, pubsub).await {
             Ok(upgrade) => Answer::Upgrade(Box::new(upgrade)),
             Err(mut response) => {
@@ -89,9 +94,6 @@ impl WebSocketMount {
         let accept = accept_key(request.version(), request.headers()).map_err(|error| {
             let mut response = Response::new(Bytes::from(error.to_string()));
             *response.status_mut() = StatusCode::BAD_REQUEST;
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
             Box::new(response)
         })?;
         let deflate = self.compress.then(|| DeflateParams::negotiate(request.headers())).flatten();
@@ -133,4 +135,11 @@ impl WebSocketMount {
         }
         response.into()
     }
+}
+
+/// Whether a request lacks what HTTP/1.1 demands of every request (RFC 9112 §3.2).
+fn names_no_host(request: &HttpRequest) -> bool {
+    request.version() == Version::HTTP_11
+        && request.uri().authority().is_none()
+        && request.header(HOST).is_none()
 }

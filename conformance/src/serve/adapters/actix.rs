@@ -1,14 +1,18 @@
 use std::error::Error;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data};
+use actix_web::http::header::UPGRADE;
+use actix_web::web::{self, Bytes, Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use phoenix_server::Endpoint;
 
-use crate::serve::{ctl, drain, stopped};
+use crate::serve::{announce, ctl};
+
+const MAX_BODY: usize = 8_000_000;
 
 pub(in crate::serve) fn serve(
     listener: TcpListener,
@@ -16,6 +20,7 @@ pub(in crate::serve) fn serve(
     workers: NonZeroUsize,
 ) -> Result<(), Box<dyn Error>> {
     actix_web::rt::System::new().block_on(async move {
+        let mut stopped = announce(&listener)?;
         let mounted = endpoint.clone();
         let app = move || {
             App::new()
@@ -26,21 +31,29 @@ pub(in crate::serve) fn serve(
         let server = HttpServer::new(app)
             .on_connect(phoenix_adapter_actix::on_connect)
             .workers(workers.get())
+            // Otherwise the end of a connection waits for its client.
+            .client_disconnect_timeout(Duration::ZERO)
             .disable_signals()
             .listen(listener)?
             .run();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
-        stopped().await;
-        // Closes the listener; then it waits for the connections, which the drain closes.
+        stopped.recv().await;
+        // Closes the listener at once; what it waits for are the connections, which are then closed.
         let stopping = handle.stop(true);
-        drain(&endpoint).await;
+        endpoint.shutdown().await;
         stopping.await;
         Ok(running.await??)
     })
 }
 
-async fn control(request: HttpRequest, endpoint: Data<Endpoint>, body: Bytes) -> HttpResponse {
+async fn control(request: HttpRequest, endpoint: Data<Endpoint>, payload: Payload) -> HttpResponse {
+    // To actix-web everything that follows a request for an upgrade is its body.
+    let has_body = !request.headers().contains_key(UPGRADE);
+    let body = if has_body { payload.to_bytes_limited(MAX_BODY).await } else { Ok(Ok(Bytes::new())) };
+    let Ok(Ok(body)) = body else {
+        return HttpResponse::new(StatusCode::PAYLOAD_TOO_LARGE);
+    };
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers() {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());

@@ -6,26 +6,29 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, ServiceExt};
+use futures_util::FutureExt as _;
 use phoenix_adapter_axum::EndpointLayer;
 use phoenix_server::Endpoint;
+use tokio::sync::oneshot;
 use tower::Layer as _;
 
-use crate::serve::{ctl, drain, stopped};
+use crate::serve::{announce, ctl};
 
 const MAX_BODY: usize = 8_000_000;
 
 pub(in crate::serve) async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Box<dyn Error>> {
     let rest = Router::new().fallback(control).with_state(endpoint.clone());
     let app = EndpointLayer::new(endpoint.clone()).layer(rest);
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app);
-    let mut server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stopped()).into_future());
-    tokio::select! {
-        ended = &mut server => return Ok(ended??),
-        () = stopped() => {}
-    }
-    drain(&endpoint).await;
-    Ok(())
+    let mut stopped = announce(&listener)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (stop, stopping) = oneshot::channel::<()>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopping.map(drop));
+    let server = tokio::spawn(server.into_future());
+    stopped.recv().await;
+    drop(stop);
+    endpoint.shutdown().await;
+    Ok(server.await??)
 }
 
 async fn control(State(endpoint): State<Endpoint>, request: Request) -> Response {

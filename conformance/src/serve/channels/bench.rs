@@ -15,7 +15,12 @@ impl<S: Socket> Channel for Bench<S> {
         Ok((Self(PhantomData), Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         match event {
             "echo" => Ok(Flow::ok(payload)),
             "bcast" => {
@@ -28,7 +33,8 @@ impl<S: Socket> Channel for Bench<S> {
             }
             "burst" => {
                 let mut payload: Map<String, Value> = payload.parse()?;
-                let n = payload.remove("n").and_then(|n| n.as_u64()).ok_or_else(|| Crash::unhandled(event))?;
+                let n =
+                    payload.remove("n").and_then(|n| n.as_u64()).ok_or_else(|| Crash::unhandled(event))?;
                 for i in 1..=n {
                     payload.insert("i".to_owned(), i.into());
                     cx.broadcast("msg", Value::Object(payload.clone()))?;

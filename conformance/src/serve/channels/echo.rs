@@ -49,7 +49,12 @@ impl<S: AppSocket> Channel for Echo<S> {
         Ok((channel, Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         match event {
             "echo" | "echo_error" | "ok" | "error" | "custom_status" | "custom_atom" | "reply_list"
             | "reply_string" | "reply_nil" | "reply_map" | "inspect" => Ok(reply(event, payload)),
@@ -113,7 +118,8 @@ impl<S: AppSocket> Channel for Echo<S> {
                 } else if let Some(message) = ctl.get("raise") {
                     return Err(Crash::new(message.to_string()));
                 } else {
-                    let entry = json!({"callback": "handle_info", "topic": cx.topic(), "msg": ctl.to_string()});
+                    let entry =
+                        json!({"callback": "handle_info", "topic": cx.topic(), "msg": ctl.to_string()});
                     app().log(entry);
                 }
             }
@@ -231,11 +237,7 @@ fn data(payload: &Payload) -> Result<Bytes, Crash> {
     }
 }
 
-fn reply_later<S: AppSocket>(
-    event: &str,
-    payload: Payload,
-    cx: &Context<Echo<S>>,
-) -> Result<Flow, Crash> {
+fn reply_later<S: AppSocket>(event: &str, payload: Payload, cx: &Context<Echo<S>>) -> Result<Flow, Crash> {
     #[derive(Deserialize)]
     struct Delay {
         #[serde(default = "default_delay")]

@@ -26,7 +26,12 @@ impl<S: AppSocket> Channel for Intercept<S> {
         Ok((Self { member: Member::new(cx), name, socket: PhantomData }, Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         match event {
             "shout" => cx.broadcast("shout", payload)?,
             "shout_from" => cx.broadcast_from("shout", payload)?,

@@ -112,7 +112,12 @@ impl<S: AppSocket> Channel for SlowJoin<S> {
         Ok((Self(Member::new(cx), PhantomData), json!({"slept": ms}).into()))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, _: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        _: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         echo(event, payload)
     }
 
@@ -151,7 +156,12 @@ impl<S: AppSocket> Channel for Plain<S> {
         Ok((Self(Member::new(cx), PhantomData), Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, _: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        _: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         echo(event, payload)
     }
 

@@ -125,11 +125,20 @@ impl<S: AppSocket> Channel for Trap<S> {
         Ok((Self(Member::new(cx), PhantomData), Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, _: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        _: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         echo(event, payload)
     }
 
     async fn terminate(&mut self, end: End, cx: &mut Context<Self>) {
+        if end == End::Replaced {
+            // To the original an exit signal is a message that it ignores: it goes on until it is killed.
+            std::future::pending::<()>().await;
+        }
         self.0.terminated(end);
         let farewell = cx
             .push("terminating", json!({"reason": end.to_string()}))

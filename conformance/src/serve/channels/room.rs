@@ -29,7 +29,12 @@ impl<S: AppSocket> Channel for Room<S> {
         Ok((Self { member: Member::new(cx), user: user(&params)?, socket: PhantomData }, Payload::EMPTY))
     }
 
-    async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+    async fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        cx: &mut Context<Self>,
+    ) -> Result<Flow, Crash> {
         match event {
             "new_msg" => {
                 let NewMessage { body } = payload.parse()?;

@@ -133,8 +133,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_route_is_not_found() {
         let detail = json!({"errors": {"detail": "Not Found"}});
-        for (method, path) in
-            [(Method::GET, "/nope"), (Method::GET, "/ctl/kill"), (Method::PUT, "/ctl/ping")]
+        for (method, path) in [(Method::GET, "/nope"), (Method::GET, "/ctl/kill"), (Method::PUT, "/ctl/ping")]
         {
             assert_eq!(call(method, path, "").await, (StatusCode::NOT_FOUND, detail.clone()));
         }
