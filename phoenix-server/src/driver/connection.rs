@@ -96,8 +96,11 @@ impl<T: Transport> Driver<T> {
 
     /// Takes the queues of this thread, so that a connection that does nothing owns none.
     fn borrow_queues(&mut self) {
-        let mut queues = QUEUES.take();
-        self.machine.swap_queues(&mut queues);
+        // What a timeout has left in them is not sent yet.
+        if self.machine.has_empty_queues() {
+            let mut queues = QUEUES.take();
+            self.machine.swap_queues(&mut queues);
+        }
         if self.outgoing.is_empty() {
             self.outgoing = OUTGOING.take();
         }
