@@ -11,7 +11,10 @@ pub enum RefStyle {
     Dense,
     /// The very numbers of phoenix.js, whose counter also numbers its callbacks (protocol §19.11): every
     /// channel uses up two, every buffered push one, every ping one more, so that the first join is `"3"`.
-    PhoenixJs,
+    PhoenixJs {
+        /// How many callbacks the application registers on the socket before its first channel.
+        callbacks: u32,
+    },
 }
 
 /// A reference made by this client.
@@ -26,7 +29,11 @@ pub(super) struct Refs {
 
 impl Refs {
     pub(super) fn new(style: RefStyle) -> Self {
-        Self { last: 0, style }
+        let mut refs = Self { last: 0, style };
+        if let RefStyle::PhoenixJs { callbacks } = style {
+            refs.burn(callbacks);
+        }
+        refs
     }
 
     /// A new reference. Beyond 2⁵³, where JavaScript loses precision, it starts over like phoenix.js.
@@ -37,7 +44,7 @@ impl Refs {
 
     /// Uses up as many references as phoenix.js would for its callbacks.
     pub(super) fn burn(&mut self, count: u32) {
-        if self.style == RefStyle::PhoenixJs {
+        if matches!(self.style, RefStyle::PhoenixJs { .. }) {
             for _ in 0..count {
                 self.make();
             }
@@ -77,9 +84,9 @@ mod tests {
         let mut refs = Refs::new(RefStyle::Dense);
         refs.burn(2);
         assert_eq!(refs.make(), 1);
-        let mut refs = Refs::new(RefStyle::PhoenixJs);
+        let mut refs = Refs::new(RefStyle::PhoenixJs { callbacks: 1 });
         refs.burn(2);
-        assert_eq!(refs.make(), 3);
+        assert_eq!(refs.make(), 4);
     }
 
     #[test]

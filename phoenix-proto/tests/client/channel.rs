@@ -24,7 +24,7 @@ fn a_channel_joins_once() {
 #[test]
 fn phoenix_js_starts_at_three() {
     let mut config = Config::new(ENDPOINT);
-    config.ref_style = RefStyle::PhoenixJs;
+    config.ref_style = RefStyle::PhoenixJs { callbacks: 0 };
     let mut rig = Rig::new(config);
     rig.connect();
     rig.open();

@@ -3,6 +3,7 @@
 mod channel;
 mod connection;
 mod fallback;
+mod order;
 mod pair;
 mod push;
 mod replay;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const TOPICS: [&str; 3] = ["room:a", "room:b", "deny:c"];
 
 /// What is done to the world, each after some time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Op {
     Push {
         channel: usize,
