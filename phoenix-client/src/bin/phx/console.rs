@@ -1,6 +1,7 @@
 //! What is printed: lines for people, or one JSON object per line for scripts.
 
 use std::io::{Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use phoenix_client::{Direction, Message, Payload};
@@ -10,12 +11,14 @@ use serde_json::{Value, json};
 pub(crate) struct Console {
     json: bool,
     prompt: bool,
+    /// Whether the prompt stands at the end of what is printed.
+    asked: AtomicBool,
     start: Instant,
 }
 
 impl Console {
     pub(crate) fn new(json: bool, prompt: bool) -> Self {
-        Self { json, prompt, start: Instant::now() }
+        Self { json, prompt, asked: AtomicBool::new(false), start: Instant::now() }
     }
 
     /// A message, and how long it took if it is a reply to one that was seen.
@@ -68,10 +71,15 @@ impl Console {
 
     /// Asks for a command.
     pub(crate) fn ask(&self) {
-        if self.prompt {
+        if self.prompt && !self.asked.swap(true, Ordering::Relaxed) {
             print!("> ");
             let _ = stdout().flush();
         }
+    }
+
+    /// A command was given, so that the next one is to be asked for again.
+    pub(crate) fn answered(&self) {
+        self.asked.store(false, Ordering::Relaxed);
     }
 
     fn object(&self, mut object: Value) {
@@ -87,6 +95,7 @@ impl Console {
         // Over the prompt, which then comes again. A closed output is nothing to fail for.
         let start = if self.prompt { "\r" } else { "" };
         let _ = writeln!(stdout(), "{start}{text}");
+        self.answered();
         self.ask();
     }
 

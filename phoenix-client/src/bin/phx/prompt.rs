@@ -49,6 +49,7 @@ impl Prompt {
         let mut lines = BufReader::new(stdin()).lines();
         self.console.ask();
         while let Some(line) = lines.next_line().await? {
+            self.console.answered();
             if matches!(line.trim(), "quit" | "exit") {
                 break;
             }
