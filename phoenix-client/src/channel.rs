@@ -15,7 +15,7 @@ use crate::error::{JoinError, PushError};
 use crate::events::{ChannelEvent, Events, events};
 use crate::outcome::Outcome;
 use crate::params::Params;
-use crate::shared::{CallbackId, Encoded, Slot};
+use crate::shared::{CallbackId, Dropped, Encoded, Slot};
 use crate::socket::Socket;
 
 /// A topic of a socket, joined and kept joined.
@@ -236,9 +236,7 @@ impl Channel {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.socket.shared().act(|core, now| {
-            core.machine.leave(self.id, None, now);
-        });
+        self.socket.shared().drop_handle(Dropped::Channel(self.id));
     }
 }
 

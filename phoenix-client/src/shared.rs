@@ -18,11 +18,24 @@ use crate::events::{ChannelEvent, ConnectionEvent};
 /// The state of a socket. Handles put intents in, the driver puts facts in and carries outputs out.
 pub(crate) struct Shared {
     core: Mutex<Core>,
+    /// What handles that are gone have left to be done.
+    ///
+    /// It has a lock of its own, because a handle may be dropped under the lock of the core: a callback or a
+    /// params function that holds it goes with its channel.
+    dropped: Mutex<Vec<Dropped>>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
     pub(crate) state: watch::Sender<ConnectionState>,
     pub(crate) events: broadcast::Sender<ConnectionEvent>,
     pub(crate) event_buffer: usize,
+}
+
+/// A handle that is gone.
+pub(crate) enum Dropped {
+    /// The last one of a channel.
+    Channel(ChannelId),
+    /// The last one of all.
+    Socket,
 }
 
 /// The machine, and who waits for what it tells.
@@ -68,6 +81,7 @@ impl Shared {
                 abandoned: false,
                 ended: false,
             }),
+            dropped: Mutex::new(Vec::new()),
             wake: Notify::new(),
             state: watch::Sender::new(ConnectionState::Closed),
             events: broadcast::Sender::new(event_buffer),
@@ -85,10 +99,38 @@ impl Shared {
     /// Uses the core, and publishes the state of the connection if that has changed.
     pub(crate) fn with<T>(&self, use_core: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.core.lock();
+        self.clean_up(&mut core);
         let done = use_core(&mut core);
         let state = core.machine.state();
         self.state.send_if_modified(|published| std::mem::replace(published, state) != state);
         done
+    }
+
+    /// Notes that the last handle of something is gone. This never waits for the core.
+    pub(crate) fn drop_handle(&self, dropped: Dropped) {
+        self.dropped.lock().push(dropped);
+        self.wake.notify_one();
+    }
+
+    fn clean_up(&self, core: &mut Core) {
+        loop {
+            // Leaving a channel may drop further handles.
+            let dropped = std::mem::take(&mut *self.dropped.lock());
+            if dropped.is_empty() {
+                return;
+            }
+            for handle in dropped {
+                match handle {
+                    Dropped::Channel(channel) => {
+                        core.machine.leave(channel, None, now());
+                    }
+                    Dropped::Socket => {
+                        core.abandoned = true;
+                        core.machine.disconnect(None, "", now());
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{ConnectError, PingError};
 use crate::events::{ConnectionEvent, Events, events};
 use crate::outcome::Outcome;
 use crate::params::Params;
-use crate::shared::Shared;
+use crate::shared::{Dropped, Shared};
 
 /// A connection to a Phoenix server that re-establishes itself, and the channels on it.
 ///
@@ -133,10 +133,7 @@ impl Socket {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.act(|core, now| {
-            core.abandoned = true;
-            core.machine.disconnect(None, "", now);
-        });
+        self.shared.drop_handle(Dropped::Socket);
     }
 }
 

@@ -226,6 +226,26 @@ async fn callbacks_are_called_in_order_and_may_panic() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_callback_may_hold_its_channel() {
+    let (socket, mut peer, _arrivals) = connected().await;
+    let room = socket.channel("room", ());
+    let own = room.clone();
+    room.on("ask", move |_| drop(own.push("answer", &json!({}))));
+    let kept = room.clone();
+    let removed = room.on("ask", move |_| assert_eq!(*kept.topic(), "room"));
+    room.join();
+    peer.join("room").await;
+    peer.send(&json!([null, null, "room", "ask", {}])).await;
+    assert_eq!(peer.receive().await[3], "answer");
+    room.off(removed);
+    room.leave();
+    assert_eq!(peer.receive().await[3], "phx_leave");
+    // The channel is over, its callbacks are gone with it, and so are the handles in them.
+    drop((room, socket));
+    assert_eq!(peer.frame().await, Some(Message::Close(None)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_told_what_it_lost() {
     let (builder, mut arrivals) = builder();
     let socket = builder.event_buffer(2).connect().unwrap();
