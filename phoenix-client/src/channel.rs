@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use phoenix_proto::client::{ChannelId, ChannelState, PushError as Refused, PushOutcome};
-use phoenix_proto::{Message, Payload, Status, Text};
+use phoenix_proto::{Message, Payload, Ref, Status, Text};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -168,6 +168,11 @@ impl Channel {
     /// The state; `Closed` before the join and when the channel is over.
     pub fn state(&self) -> ChannelState {
         self.handle.socket.shared().with(|core| core.machine.channel_state(self.handle.id))
+    }
+
+    /// The reference of the present join, which tells a presence state of this join from an earlier one.
+    pub fn join_ref(&self) -> Option<Ref> {
+        self.handle.socket.shared().with(|core| core.machine.join_ref(self.handle.id))
     }
 
     /// The socket.

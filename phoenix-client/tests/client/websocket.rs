@@ -266,6 +266,29 @@ async fn a_slow_reader_is_told_what_it_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lagging_server_gets_everything_that_was_not_refused() {
+    let (socket, mut peer, _arrivals) = connected().await;
+    let room = socket.channel("room", ());
+    let joining = room.join();
+    peer.join("room").await;
+    joining.await.unwrap();
+    let filler = "x".repeat(1000);
+    let mut accepted = Vec::new();
+    for n in 0..5000 {
+        let pushed =
+            room.push_within("n", json!({ "n": n, "filler": filler }).into(), Duration::from_secs(5));
+        match futures_util::FutureExt::now_or_never(pushed) {
+            None => accepted.push(n),
+            Some(ended) => assert!(matches!(ended, Err(PushError::Full))),
+        }
+    }
+    assert!(accepted.len() < 5000, "there is a limit");
+    for n in accepted {
+        assert_eq!(peer.receive().await[4]["n"], n);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_half_open_link_is_replaced() {
     let (socket, mut peer, mut arrivals) = connected().await;
     assert_eq!(peer.receive().await[3], "heartbeat");

@@ -16,9 +16,9 @@ use super::fallback::FallbackState;
 use super::heartbeat::Heartbeat;
 use super::link::Link;
 use super::push::Leaving;
-use super::refs::{Number, Refs};
+use super::refs::{self, Number, Refs};
 use super::timers::Timers;
-use crate::{EncodeError, Message, Text};
+use crate::{EncodeError, Message, Ref, Text};
 
 /// A client socket without IO; the contract is that of the [module](super).
 #[derive(Debug)]
@@ -105,6 +105,12 @@ impl Socket {
     /// The topic of a channel that is not over.
     pub fn topic(&self, channel: ChannelId) -> Option<&Text> {
         self.channels.get(&channel).map(|channel| &channel.topic)
+    }
+
+    /// The reference of the present join of a channel, which tells a presence state of this join from an
+    /// earlier one (protocol §23).
+    pub fn join_ref(&self, channel: ChannelId) -> Option<Ref> {
+        self.channels.get(&channel)?.join_ref.map(refs::wire)
     }
 
     /// How often something was dropped.

@@ -8,7 +8,7 @@ use phoenix_proto::client::{
     ChannelError, ChannelState, CloseCause, Closed, Config, JoinError, PushOutcome, RefStyle, SocketEvent,
     Source,
 };
-use phoenix_proto::{Payload, V1};
+use phoenix_proto::{Payload, Ref, V1};
 
 use super::rig::{ENDPOINT, Rig, joined, rig};
 
@@ -16,8 +16,10 @@ use super::rig::{ENDPOINT, Rig, joined, rig};
 fn a_channel_joins_once() {
     let (mut rig, room) = joined(Config::new(ENDPOINT));
     assert_eq!(rig.socket.channel_state(room), ChannelState::Joined);
+    assert_eq!(rig.socket.join_ref(room), Some(Ref::string("1")));
     assert_eq!(rig.socket.join(room, None, rig.now), Err(JoinError::JoinedBefore));
     rig.socket.leave(room, None, rig.now);
+    assert_eq!(rig.socket.join_ref(room), None);
     assert_eq!(rig.socket.join(room, None, rig.now), Err(JoinError::Closed));
 }
 
