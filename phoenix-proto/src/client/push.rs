@@ -165,8 +165,9 @@ impl Socket {
     }
 
     pub(super) fn buffered_push_timed_out(&mut self, channel: ChannelId, id: PushId) {
-        if let Some(state) = self.channels.get_mut(&channel) {
-            state.buffered.retain(|push| push.id != id);
+        let Some(state) = self.channels.get_mut(&channel) else { return };
+        if let Some(index) = state.buffered.iter().position(|push| push.id == id) {
+            state.buffered.remove(index);
             self.end_push(id, PushOutcome::TimedOut);
         }
     }

@@ -8,6 +8,8 @@ use phoenix_proto::client::{
 use phoenix_proto::{Incoming, Payload};
 use proptest::prelude::*;
 
+use super::rig;
+
 #[derive(Debug, Clone)]
 enum Input {
     Connect,
@@ -69,7 +71,7 @@ proptest! {
     fn early_and_late_draining_agree(
         inputs in prop::collection::vec(input(), 0..120), fallback in any::<bool>(),
     ) {
-        let start = Instant::now();
+        let start = rig::start();
         let mut early = Run::new(fallback, start);
         let mut late = Run::new(fallback, start);
         for input in inputs {

@@ -1,7 +1,7 @@
 //! The client socket against a small server, over a link that is slow, breaks, hangs and comes back, in virtual
 //! time.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use phoenix_proto::Payload;
@@ -11,6 +11,8 @@ use phoenix_proto::client::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use super::rig::start;
 
 const TOPICS: [&str; 3] = ["room:a", "room:b", "deny:c"];
 
@@ -109,8 +111,8 @@ struct World {
     hanging: Option<ConnectionId>,
     connection: Option<ConnectionId>,
     channels: Vec<ChannelId>,
-    pushes: HashMap<PushId, u64>,
-    outcomes: HashMap<PushId, PushOutcome>,
+    pushes: BTreeMap<PushId, u64>,
+    outcomes: BTreeMap<PushId, PushOutcome>,
     delivered: BTreeMap<(ChannelId, u64), u32>,
 }
 
@@ -138,7 +140,7 @@ impl World {
     fn new() -> Self {
         Self {
             socket: Socket::new(Config::new("ws://h/socket")),
-            now: Instant::now(),
+            now: start(),
             server: Server::default(),
             link: BinaryHeap::new(),
             parcels: 0,
@@ -147,8 +149,8 @@ impl World {
             hanging: None,
             connection: None,
             channels: Vec::new(),
-            pushes: HashMap::new(),
-            outcomes: HashMap::new(),
+            pushes: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
             delivered: BTreeMap::new(),
         }
     }

@@ -43,7 +43,7 @@ impl Rig {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             socket: Socket::new(config),
-            now: Instant::now(),
+            now: start(),
             connection: None,
             requests: Vec::new(),
             sent: Vec::new(),
@@ -160,4 +160,10 @@ impl Rig {
             self.events.push(event);
         }
     }
+}
+
+/// Where the virtual time of a test begins.
+#[expect(clippy::disallowed_methods, reason = "an instant cannot be made up; tests only add to it")]
+pub(crate) fn start() -> Instant {
+    Instant::now()
 }

@@ -1,6 +1,6 @@
 //! Plays one client of a recording on the socket.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use phoenix_proto::client::{
 };
 use phoenix_proto::{Event, Incoming, Json, Message, Payload, Ref, Text, V1, V2};
 
+use super::super::rig::start;
 use super::query::{pairs, params, token};
 use super::recording::{Line, Recording, decode, message};
 
@@ -28,7 +29,7 @@ pub(crate) struct Player {
     frames: VecDeque<Incoming>,
     polls: VecDeque<longpoll::Request>,
     /// The request that was last on a TCP connection.
-    pending: HashMap<u64, RequestId>,
+    pending: BTreeMap<u64, RequestId>,
     channels: BTreeMap<String, Joined>,
     last_ref: u64,
 }
@@ -80,14 +81,14 @@ impl Player {
             transcript: String::new(),
             differences: Vec::new(),
             socket: Socket::new(config),
-            now: Instant::now(),
+            now: start(),
             vsn,
             long_poll: None,
             connection: None,
             request: None,
             frames: VecDeque::new(),
             polls: VecDeque::new(),
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
             channels: BTreeMap::new(),
             last_ref: u64::from(callbacks),
         }
