@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use phoenix_client::{
-    ChannelError, ChannelEvent, ChannelState, CloseCause, ConnectError, ConnectionEvent, ConnectionState,
-    JoinError, Params, PushError, Socket, SocketBuilder, Status, Transport, V1,
+    Channel, ChannelError, ChannelEvent, ChannelState, ClientSerializer, CloseCause, ConnectError,
+    ConnectionEvent, ConnectionState, DecodeError, EncodeError, Events, Incoming, JoinError, Outcome,
+    Outgoing, Params, PushError, Received, Socket, SocketBuilder, Status, Transport, V1, V2,
 };
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -343,6 +344,62 @@ async fn a_join_ends_in_time_even_if_no_connection_is_ever_made() {
     let before = tokio::time::Instant::now();
     assert_eq!(room.join_within(Duration::from_secs(3)).await, Err(JoinError::Timeout));
     assert_eq!(before.elapsed().as_secs(), 3);
+}
+
+/// An application's own format: the arrays of V2 behind a letter.
+#[derive(Debug)]
+struct Lettered;
+
+impl ClientSerializer for Lettered {
+    fn vsn(&self) -> &'static str {
+        "9.0.0"
+    }
+
+    fn encode(&self, message: &phoenix_client::Message) -> Result<Outgoing, EncodeError> {
+        match ClientSerializer::encode(&V2, message)? {
+            Outgoing::Text(text) => Ok(Outgoing::Text(format!("x{text}").into())),
+            Outgoing::Binary(_) => Err(EncodeError::Custom("text only")),
+        }
+    }
+
+    fn decode(&self, incoming: Incoming) -> Result<Received, DecodeError> {
+        match incoming {
+            Incoming::Text(text) if text.starts_with('x') => {
+                ClientSerializer::decode(&V2, Incoming::Text(text[1..].into()))
+            }
+            _ => Err(DecodeError::Custom("no letter")),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_brings_its_own_format() {
+    let (builder, mut arrivals) = builder();
+    let socket = builder.serializer(Lettered).connect().unwrap();
+    let mut peer = arrivals.accept().await;
+    assert_eq!(peer.request.uri().query(), Some("vsn=9.0.0"));
+    let mut events = socket.events();
+    let room = socket.channel("room", ());
+    let joining = room.join();
+    let join = peer.frame().await.unwrap();
+    assert_eq!(join, Message::text(r#"x["1","1","room","phx_join",{}]"#));
+    peer.send_frame(Message::text("[]")).await;
+    let reply = r#"x["1","1","room","phx_reply",{"status":"ok","response":{}}]"#;
+    peer.send_frame(Message::text(reply)).await;
+    joining.await.unwrap();
+    let refused = ConnectionEvent::Undecodable(DecodeError::Custom("no letter"));
+    while events.next().await.expect("told about it") != refused {}
+    assert_eq!(socket.counters().undecodable, 1);
+}
+
+#[test]
+fn handles_go_everywhere() {
+    fn is_handle<T: Clone + Send + Sync + 'static>() {}
+    fn is_sent<T: Send + 'static>() {}
+    is_handle::<Socket>();
+    is_handle::<Channel>();
+    is_sent::<Outcome<()>>();
+    is_sent::<Events<ChannelEvent>>();
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
     #[test]
     fn early_and_late_draining_agree(
         inputs in prop::collection::vec(input(), 0..120), fallback in any::<bool>(),
