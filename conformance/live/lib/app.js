@@ -47,7 +47,10 @@ export function scenario(name, body, { only = () => true } = {}) {
 }
 
 /** Binary payloads are a part of protocol version 2 only. */
-export const binaryCapable = { only: (wire) => wire.vsn === "2.0.0" }
+export const binaryUpward = { only: (wire) => wire.vsn === "2.0.0" }
+
+/** Long-polling delivers JSON to phoenix.js, no binaries. */
+export const binaryBothWays = { only: (wire) => wire.vsn === "2.0.0" && !wire.longPoll }
 
 /** The reference application as one test sees it: topics of its own, clients that end with it. */
 export class App {
@@ -71,7 +74,7 @@ export class App {
       ...this.wire.options,
       ...options,
     })
-    this.t.after(() => new Promise((done) => socket.disconnect(done)))
+    this.t.after(() => goodbye(socket))
     socket.connect()
     return socket
   }
@@ -98,6 +101,22 @@ export async function ctl(path, body) {
   })
   if (!answer.ok) throw new Error(`POST /ctl/${path} answered ${answer.status}`)
   return answer.json()
+}
+
+/** Disconnects a client of any age and ends the timers it would leave behind. */
+async function goodbye(socket) {
+  await next((done) => socket.disconnect(done))
+  socket.reconnectTimer.reset()
+  clearInterval(socket.heartbeatTimer)
+  for (const channel of socket.channels) {
+    channel.rejoinTimer.reset()
+    channel.joinPush.cancelTimeout()
+  }
+}
+
+/** A push nobody waits for: without the timer that would wait for its reply. */
+export function cast(channel, event, payload) {
+  channel.push(event, payload).cancelTimeout()
 }
 
 /** The outcome of a push or a join: the first of ok, error and timeout (and further statuses asked for). */

@@ -9,7 +9,7 @@ import { LongPoll, Socket } from "phoenix"
 import WebSocket from "ws"
 import xhr2 from "xhr2"
 
-import { address, base, ctl, inbox, next, ok } from "../lib/app.js"
+import { address, base, cast, ctl, inbox, next, ok } from "../lib/app.js"
 
 const xhr = () => (globalThis.XMLHttpRequest = xhr2)
 const fetch = () => delete globalThis.XMLHttpRequest
@@ -73,7 +73,7 @@ for (const [name, install] of Object.entries({ xhr, fetch })) {
     await Promise.all(channels.map((channel) => ok(channel.join())))
     const inboxes = channels.map((channel) => inbox(channel, "shout"))
     for (const [n, channel] of channels.entries()) {
-      channel.push("shout", { n })
+      cast(channel, "shout", { n })
       for (const each of inboxes) assert.deepEqual((await each.next()).payload, { n })
     }
   })

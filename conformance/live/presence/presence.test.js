@@ -85,8 +85,8 @@ scenario("members who were killed come back when they rejoin", async (app) => {
 })
 
 scenario("keys that mean something to JavaScript are keys like any other", async (app) => {
-  const ann = await member(app, "constructor")
-  const online = await ok(ann.channel.push("list"))
+  const channel = await app.join(app.topic("room"), { user: "constructor" })
+  const online = await ok(channel.push("list"))
   assert.ok(Object.hasOwn(online, "constructor"))
 })
 

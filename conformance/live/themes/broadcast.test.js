@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 
-import { ctl, inbox, ok, scenario } from "../lib/app.js"
+import { cast, ctl, inbox, ok, scenario } from "../lib/app.js"
 
 /** Three clients on one topic and what reaches each. */
 async function three(app, ...events) {
@@ -11,7 +11,7 @@ async function three(app, ...events) {
 
 scenario("a broadcast reaches every client, the sender included", async (app) => {
   const { channels, inboxes } = await three(app, "shout")
-  channels[0].push("shout", { text: "hello" })
+  cast(channels[0], "shout", { text: "hello" })
   for (const each of inboxes) {
     assert.deepEqual(await each.next(), { event: "shout", payload: { text: "hello" } })
   }
@@ -19,8 +19,8 @@ scenario("a broadcast reaches every client, the sender included", async (app) =>
 
 scenario("a broadcast_from reaches everybody but the sender", async (app) => {
   const { channels, inboxes } = await three(app, "shout_from", "shout")
-  channels[0].push("shout_from", { n: 1 })
-  channels[0].push("shout", { n: 2 })
+  cast(channels[0], "shout_from", { n: 1 })
+  cast(channels[0], "shout", { n: 2 })
 
   const [sender, ...others] = inboxes
   for (const each of others) {
@@ -46,7 +46,7 @@ scenario("a broadcast precedes the reply of the push that made it", async (app) 
 
 scenario("every client sees the broadcasts in the same order", async (app) => {
   const { channels, inboxes } = await three(app, "shout")
-  for (let i = 0; i < 20; i++) channels.forEach((channel, who) => channel.push("shout", { who, i }))
+  for (let i = 0; i < 20; i++) channels.forEach((channel, who) => cast(channel, "shout", { who, i }))
 
   const seen = await Promise.all(inboxes.map((each) => each.take(60)))
   assert.deepEqual(seen[1], seen[0])

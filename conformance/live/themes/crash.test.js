@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 
-import { ctl, inbox, next, ok, outcome, scenario } from "../lib/app.js"
+import { cast, ctl, inbox, next, ok, outcome, scenario } from "../lib/app.js"
 
 /** A joined channel that also tells of its next error and of every join after the first. */
 async function watched(app) {
@@ -15,7 +15,7 @@ async function watched(app) {
 
 scenario("a channel that crashes on a push is rejoined", async (app) => {
   const { channel, failed, rejoined } = await watched(app)
-  channel.push("crash")
+  cast(channel, "crash")
   assert.deepEqual(await failed, { reason: "channel_crash" })
   await rejoined()
   assert.deepEqual(await ok(channel.push("echo", { alive: true })), { alive: true })
@@ -23,7 +23,7 @@ scenario("a channel that crashes on a push is rejoined", async (app) => {
 
 scenario("an event the channel does not know is a crash", async (app) => {
   const { channel, failed, rejoined } = await watched(app)
-  channel.push("unhandled")
+  cast(channel, "unhandled")
   assert.deepEqual(await failed, { reason: "channel_crash" })
   await rejoined()
 })
@@ -55,7 +55,7 @@ scenario("a crash harms no other channel of the connection", async (app) => {
   socket.onClose((event) => closes.push(event))
   const failed = next((done) => fragile.onError(done))
 
-  fragile.push("crash")
+  cast(fragile, "crash")
   await failed
   assert.deepEqual(await ok(sound.push("echo", { n: 1 })), { n: 1 })
   assert.deepEqual(closes, [])

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 
-import { binaryCapable, next, ok, outcome, scenario, values } from "../lib/app.js"
+import { binaryBothWays, next, ok, outcome, scenario, values } from "../lib/app.js"
 
 scenario("a join is answered with the reply of the channel", async (app) => {
   const topic = app.topic("joinreply")
@@ -21,7 +21,7 @@ scenario("a join reply may be any JSON", async (app) => {
 scenario("a join reply may be binary", async (app) => {
   const reply = await ok(app.connect().channel("joinreply:binary").join())
   assert.deepEqual(values(reply), [1, 2, 3])
-}, binaryCapable)
+}, binaryBothWays)
 
 scenario("a refused join gets the reason", async (app) => {
   const channel = app.connect().channel(app.topic("deny"))

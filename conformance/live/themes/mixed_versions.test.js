@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 
-import { inbox, scenario, wires } from "../lib/app.js"
+import { cast, inbox, scenario, wires } from "../lib/app.js"
 
 scenario("clients of both protocol versions share a topic", async (app) => {
   const topic = app.topic("echo")
@@ -9,7 +9,7 @@ scenario("clients of both protocol versions share a topic", async (app) => {
   )
   const inboxes = channels.map((channel) => inbox(channel, "shout"))
   for (const [n, channel] of channels.entries()) {
-    channel.push("shout", { n })
+    cast(channel, "shout", { n })
     for (const each of inboxes) assert.deepEqual(await each.next(), { event: "shout", payload: { n } })
   }
 }, { only: (wire) => wire === wires[0] && wires.length > 1 })
