@@ -1,8 +1,10 @@
 //! Programs run as steps: each in a process group of its own, within a limit of time.
 
 use std::{
+    ffi::OsStr,
     io::{self, BufRead, BufReader, Read},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Mutex,
@@ -46,6 +48,9 @@ pub(crate) const fn minutes(number: u64) -> Duration {
     Duration::from_secs(60 * number)
 }
 
+/// How long a program that was asked to end may take for its goodbyes.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// The groups that run at the moment, for the end of this program.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
@@ -54,9 +59,14 @@ pub(crate) fn end_children_on_signal() {
     let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            for group in lock_groups().iter() {
-                // A group that is gone already needs no signal.
-                let _ = kill_process_group(*group, Signal::TERM);
+            // Held to the end, so that no further step begins.
+            let groups = lock_groups();
+            for (request, grace) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::ZERO)] {
+                for group in groups.iter() {
+                    // A group that is gone already needs no signal.
+                    let _ = kill_process_group(*group, request);
+                }
+                thread::sleep(grace);
             }
             std::process::exit(128 + signal);
         }
@@ -173,7 +183,7 @@ impl Drop for Group {
         // Chromium ends with the Node process that drives it, but only if that one may say goodbye.
         if let Ok(None) = self.child.try_wait() {
             self.terminate();
-            self.wait(Duration::from_secs(3));
+            self.wait(GRACE);
         }
         let _ = kill_process_group(self.id, Signal::KILL);
         let _ = self.child.wait();
@@ -182,11 +192,8 @@ impl Drop for Group {
 }
 
 fn announce(command: &Command) {
-    let words: Vec<_> = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args())
-        .map(|word| word.to_string_lossy())
-        .collect();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words: Vec<_> = [program].into_iter().chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     println!("$ {}", words.join(" "));
 }
 

@@ -41,7 +41,11 @@ impl Server {
 
     /// Waits until the server ends by itself, for however long that takes.
     pub(crate) fn serve(mut self) -> Result<(), Failure> {
-        self.group.finish(Duration::MAX / 4)
+        match self.group.child.wait() {
+            Ok(status) if !status.success() => Err(Failure::Status(status)),
+            // Somebody else may have waited for it: it is gone in any case.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Asks the server to drain, which it has to do in time and with success.

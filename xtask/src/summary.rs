@@ -52,14 +52,23 @@ impl Summary {
         for row in &self.rows {
             println!("   {}", row.text());
         }
+        println!("{}", self.verdict());
+        if self.rows.iter().all(Row::succeeded) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// The sum of all counts, or of the steps if none of them counts anything.
+    fn verdict(&self) -> String {
         let mut counts = Counts::default();
         for row in &self.rows {
             counts += row.counts;
         }
+        if counts.passed == 0 {
+            let failed = self.rows.iter().filter(|row| !row.succeeded()).count();
+            return format!("{} steps passed, {failed} failed", self.rows.len() - failed);
+        }
         let skipped =
             if counts.skipped > 0 { format!(", {} skipped", counts.skipped) } else { String::new() };
-        println!("{} passed, {} failed{skipped}", counts.passed, counts.failed);
-        if self.rows.iter().all(Row::succeeded) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        format!("{} passed, {} failed{skipped}", counts.passed, counts.failed)
     }
 }
 

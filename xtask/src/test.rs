@@ -167,7 +167,7 @@ impl Live {
         let mut command = Command::new(node);
         command
             .current_dir(&self.folder)
-            .args(["--test", "--test-reporter=spec"])
+            .args(["--test", "--test-reporter=spec", "--test-concurrency=4"])
             .args(self.files(suite)?)
             .env("PHOENIX_TRANSPORT", suite.transport);
         if let Some(chromium) = &self.chromium {
