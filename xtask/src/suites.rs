@@ -51,6 +51,16 @@ pub(crate) const SUITES: &[Suite] = &[
         subject: Subject::Chat,
         ..node("Chromium with the chat page", Feature::WebSocket, "browser/chat.test.js", "websocket")
     },
+    Suite {
+        in_browser: true,
+        subject: Subject::Chat,
+        ..node(
+            "Chromium with the chat page's presence",
+            Feature::Presence,
+            "browser/chat_presence.test.js",
+            "websocket",
+        )
+    },
 ];
 
 const fn node(name: &'static str, feature: Feature, tests: &'static str, transport: &'static str) -> Suite {

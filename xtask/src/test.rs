@@ -107,6 +107,7 @@ fn rust_tests(summary: &mut Summary) {
     let arguments: &[&str] = if find("cargo-nextest").is_some() {
         &["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level=slow"]
     } else {
+        println!("cargo-nextest is not installed: cargo test runs the same tests, a little slower");
         &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--no-fail-fast"]
     };
     summary.tests("Rust tests", |counts| counted(&mut project::cargo(arguments), RUST_LIMIT, counts));

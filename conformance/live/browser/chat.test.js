@@ -1,44 +1,8 @@
 // The page of the chat example, as two people use it.
 
 import assert from "node:assert/strict"
-import test, { after } from "node:test"
 
-import { Chat } from "../lib/chat.js"
-import { Browser } from "../lib/chromium.js"
-
-const browser = new Browser()
-after(() => browser.close())
-
-/** One test with a server of its own. */
-function chatting(name, body) {
-  test(name, { timeout: 90_000 }, async (t) => {
-    const chat = await new Chat().start()
-    t.after(() => chat.stop("SIGKILL"))
-    await body(t, chat)
-  })
-}
-
-/** A tab in which somebody entered a room. */
-async function enter(t, chat, nick, room = "lobby") {
-  const { page, errors } = await browser.tab(t, chat.url)
-  await page.fill("#nick", nick)
-  await page.fill("#room-name", room)
-  await page.click("#enter button")
-  await online(page)
-  return { page, errors }
-}
-
-const online = (page) => page.waitForSelector('#chat:not([hidden]) #status[data-state="online"]')
-
-async function say(page, body) {
-  await page.fill("#body", body)
-  await page.press("#body", "Enter")
-}
-
-/** Waits for a message; several with the same text would be an error of the page. */
-const hears = (page, body) => page.locator("#messages .body", { hasText: body }).waitFor()
-
-const said = (page) => page.locator("#messages .body").allTextContents()
+import { browser, chatting, enter, hears, online, said, say } from "../lib/chat_page.js"
 
 /** Two people who can hear each other, told by a message each way. */
 async function talk(ann, bob, topic) {
