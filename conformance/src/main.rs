@@ -1,5 +1,8 @@
 //! The command line of `phoenix-conformance`.
 
+#[cfg(feature = "serve")]
+mod serve;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::BufWriter;
@@ -26,6 +29,8 @@ enum Command {
     Replay(ReplayArgs),
     Record(RecordArgs),
     Show(ShowArgs),
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
 }
 
 /// Replay recordings against a server; fails if it behaves differently.
@@ -89,12 +94,13 @@ struct ShowArgs {
     file: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Replay(args) => replay(args).await,
-        Command::Record(args) => record(args).await,
+        Command::Replay(args) => block_on(replay(args)),
+        Command::Record(args) => block_on(record(args)),
         Command::Show(args) => show(&args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         let mut text = error.to_string();
@@ -107,6 +113,12 @@ async fn main() -> ExitCode {
         anstream::eprintln!("error: {text}");
         ExitCode::from(2)
     })
+}
+
+fn block_on(
+    command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }
 
 async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {

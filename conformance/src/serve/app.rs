@@ -1,0 +1,119 @@
+//! What the sockets, the channels and the control routes of the process share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use phoenix_server::{ChannelHandle, SecretKeyBase, SendError, SessionConfig, SessionStore};
+use serde_json::Value;
+
+/// The state of the application.
+pub(super) struct App {
+    channels: Mutex<Members>,
+    log: Mutex<VecDeque<Value>>,
+    pub(super) sessions: Arc<SessionStore>,
+}
+
+#[derive(Default)]
+struct Members {
+    next: u64,
+    by_topic: HashMap<String, HashMap<u64, Arc<dyn Reach>>>,
+}
+
+/// The control route `info` has something for a channel.
+#[derive(Debug, Clone)]
+pub(super) struct Ctl(pub(super) Value);
+
+/// A channel, whatever its type.
+pub(super) trait Reach: Send + Sync {
+    fn tell(&self, ctl: Ctl) -> Result<(), SendError>;
+
+    fn abort(&self) -> Result<(), SendError>;
+
+    fn drain(&self) -> Result<(), SendError>;
+}
+
+/// The entry of a channel in the list of those that control routes can reach; it ends with the channel.
+pub(super) struct Membership {
+    topic: String,
+    key: u64,
+}
+
+/// Entries of the log beyond this number push the oldest out.
+const LOG_LIMIT: usize = 10_000;
+
+/// The application of this process.
+pub(super) fn app() -> &'static App {
+    static APP: LazyLock<App> = LazyLock::new(App::new);
+    &APP
+}
+
+impl App {
+    fn new() -> Self {
+        let secret = SecretKeyBase::new([7; 64]).expect("64 bytes are enough");
+        let config = SessionConfig::new("_oracle_key", "oracle12");
+        let sessions = SessionStore::new(config, &secret).expect("the name is a token");
+        Self { channels: Mutex::default(), log: Mutex::default(), sessions: Arc::new(sessions) }
+    }
+
+    pub(super) fn log(&self, entry: Value) {
+        let mut log = lock(&self.log);
+        if log.len() == LOG_LIMIT {
+            log.pop_front();
+        }
+        log.push_back(entry);
+    }
+
+    pub(super) fn log_entries(&self) -> Vec<Value> {
+        lock(&self.log).iter().cloned().collect()
+    }
+
+    pub(super) fn clear_log(&self) {
+        lock(&self.log).clear();
+    }
+
+    /// The joined channels of a topic.
+    pub(super) fn channels(&self, topic: &str) -> Vec<Arc<dyn Reach>> {
+        let members = lock(&self.channels);
+        members.by_topic.get(topic).into_iter().flat_map(HashMap::values).cloned().collect()
+    }
+
+    pub(super) fn enlist<I: From<Ctl> + Send + 'static>(&self, handle: ChannelHandle<I>) -> Membership {
+        let topic = handle.topic().to_owned();
+        let mut members = lock(&self.channels);
+        members.next += 1;
+        let key = members.next;
+        members.by_topic.entry(topic.clone()).or_default().insert(key, Arc::new(handle));
+        Membership { topic, key }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut members = lock(&app().channels);
+        if let Some(channels) = members.by_topic.get_mut(&self.topic) {
+            channels.remove(&self.key);
+            if channels.is_empty() {
+                members.by_topic.remove(&self.topic);
+            }
+        }
+    }
+}
+
+impl<I: From<Ctl> + Send + 'static> Reach for ChannelHandle<I> {
+    fn tell(&self, ctl: Ctl) -> Result<(), SendError> {
+        self.send(ctl.into())
+    }
+
+    fn abort(&self) -> Result<(), SendError> {
+        ChannelHandle::abort(self)
+    }
+
+    fn drain(&self) -> Result<(), SendError> {
+        ChannelHandle::drain(self)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is left half done when a holder panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,149 @@
+//! The control routes, by which a test makes the server act.
+
+mod actions;
+mod browser;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use phoenix_server::{Endpoint, Params};
+use serde_json::{Map, Value, json};
+
+/// A request for anything but a socket.
+pub(super) struct Request<'a> {
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+/// A request that is not answered as it wishes.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    /// Query or body are malformed, or a parameter is missing.
+    BadRequest,
+    NotFound,
+}
+
+/// Answers a request.
+pub(super) async fn ctl(endpoint: &Endpoint, request: Request<'_>) -> Response<Bytes> {
+    let mut response = respond(endpoint, &request).await.unwrap_or_else(|refusal| {
+        let (status, detail) = match refusal {
+            Refusal::BadRequest => (StatusCode::BAD_REQUEST, "Bad Request"),
+            Refusal::NotFound => (StatusCode::NOT_FOUND, "Not Found"),
+        };
+        let mut response = json_response(&json!({"errors": {"detail": detail}}));
+        *response.status_mut() = status;
+        response
+    });
+    let no_cache = HeaderValue::from_static("max-age=0, private, must-revalidate");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
+    response
+}
+
+async fn respond(endpoint: &Endpoint, request: &Request<'_>) -> Result<Response<Bytes>, Refusal> {
+    let action = request.path.strip_prefix("/ctl/").ok_or(Refusal::NotFound)?;
+    // A HEAD request is answered like GET; the HTTP server leaves the body out.
+    let post = match *request.method {
+        Method::GET | Method::HEAD => false,
+        Method::POST => true,
+        _ => return Err(Refusal::NotFound),
+    };
+    let params = params(request)?;
+    match (post, action) {
+        (false, "page") => Ok(browser::page()),
+        (false, "phoenix.js") => browser::phoenix_js().await,
+        (false, "session") => browser::session(request.headers, &params),
+        (false, "ping") => Ok(json_response(&json!({"ok": true}))),
+        (false, "log") => Ok(json_response(&actions::log())),
+        (false, "stats") => Ok(json_response(&actions::stats(endpoint))),
+        (true, "log/clear") => Ok(json_response(&actions::clear_log())),
+        (true, "broadcast") => Ok(json_response(&actions::broadcast(endpoint, &params)?)),
+        (true, "broadcast_binary") => Ok(json_response(&actions::broadcast_binary(endpoint, &params)?)),
+        (true, "disconnect") => Ok(json_response(&actions::disconnect(endpoint, &params)?)),
+        (true, "kill") => Ok(json_response(&actions::kill(&params)?)),
+        (true, "drain") => Ok(json_response(&actions::drain(&params)?)),
+        (true, "info") => Ok(json_response(&actions::info(&params)?)),
+        _ => Err(Refusal::NotFound),
+    }
+}
+
+/// The parameters of the query, and of the body, which win.
+fn params(request: &Request<'_>) -> Result<Map<String, Value>, Refusal> {
+    let query = |text: &str| match Params::parse(text).map(|params| json!(params)) {
+        Ok(Value::Object(params)) => Ok(params),
+        _ => Err(Refusal::BadRequest),
+    };
+    let mut params = query(request.query)?;
+    let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match content_type.map(|value| value.split(';').next().unwrap_or_default().trim()) {
+        Some("application/json") if !request.body.is_empty() => {
+            let body: Value = serde_json::from_slice(request.body).map_err(|_| Refusal::BadRequest)?;
+            if let Value::Object(body) = body {
+                params.extend(body);
+            }
+        }
+        Some("application/x-www-form-urlencoded") => {
+            let body = std::str::from_utf8(request.body).map_err(|_| Refusal::BadRequest)?;
+            params.extend(query(body)?);
+        }
+        _ => {}
+    }
+    Ok(params)
+}
+
+fn json_response(body: &Value) -> Response<Bytes> {
+    content("application/json; charset=utf-8", body.to_string())
+}
+
+fn content(content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn call(method: Method, target: &str, body: &str) -> (StatusCode, Value) {
+        let endpoint = crate::serve::endpoint::endpoint().unwrap();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let request = Request { method: &method, path, query, headers: &headers, body: body.as_bytes() };
+        let response = ctl(&endpoint, request).await;
+        (response.status(), serde_json::from_slice(response.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn answers_have_the_shapes_of_the_original() {
+        assert_eq!(call(Method::GET, "/ctl/ping", "").await, (StatusCode::OK, json!({"ok": true})));
+        let broadcast = r#"{"topic":"t","event":"e"}"#;
+        assert_eq!(
+            call(Method::POST, "/ctl/broadcast", broadcast).await.1,
+            json!({"ok": true, "result": ":ok"})
+        );
+        let list = r#"{"topic":"t","event":"e","payload":[1]}"#;
+        let (_, answer) = call(Method::POST, "/ctl/broadcast", list).await;
+        assert!(answer["result"].as_str().unwrap().starts_with("raised: "));
+        assert_eq!(call(Method::POST, "/ctl/kill?topic=t", "").await.1, json!({"ok": true, "count": 0}));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_route_is_not_found() {
+        let detail = json!({"errors": {"detail": "Not Found"}});
+        for (method, path) in
+            [(Method::GET, "/nope"), (Method::GET, "/ctl/kill"), (Method::PUT, "/ctl/ping")]
+        {
+            assert_eq!(call(method, path, "").await, (StatusCode::NOT_FOUND, detail.clone()));
+        }
+    }
+
+    #[tokio::test]
+    async fn bad_parameters_are_refused() {
+        for (target, body) in [("/ctl/kill", "{}"), ("/ctl/kill", "{"), ("/ctl/kill?topic=%ff", "")] {
+            assert_eq!(call(Method::POST, target, body).await.0, StatusCode::BAD_REQUEST);
+        }
+    }
+}
