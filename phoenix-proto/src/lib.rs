@@ -1,5 +1,6 @@
 //! Phoenix Channels as pure state machines: no IO, no clock, no tasks.
 
+pub mod client;
 mod frame;
 mod json;
 mod message;

@@ -1,0 +1,5 @@
+//! The client against servers in memory, over the byte streams that a connector of the test makes.
+
+mod long_poll;
+mod server;
+mod websocket;
