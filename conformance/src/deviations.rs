@@ -28,7 +28,8 @@ use crate::difference::{Difference, Kind};
 /// ~~~
 ///
 /// `recordings` are glob patterns of names, `kind` is a [`Kind`] as it is printed, `recorded` and `actual` are regular
-/// expressions that must be found in the two sides of the difference. What is left out matches everything.
+/// expressions that must be found in the two sides of the difference. What is left out matches everything. A matcher with
+/// `servers` counts for the servers of these names only; see [`Replay::server`](crate::Replay::server).
 #[derive(Clone, Debug, Default)]
 pub struct Deviations {
     matchers: Vec<Matcher>,
@@ -77,6 +78,7 @@ pub enum DeviationsError {
 struct Matcher {
     id: String,
     recordings: Vec<glob::Pattern>,
+    servers: Option<Vec<String>>,
     kind: Option<Kind>,
     recorded: Option<Regex>,
     actual: Option<Regex>,
@@ -93,6 +95,7 @@ struct Block {
 struct Allow {
     id: String,
     recordings: Vec<String>,
+    servers: Option<Vec<String>>,
     kind: Option<Kind>,
     recorded: Option<String>,
     actual: Option<String>,
@@ -136,6 +139,15 @@ impl Deviations {
             return Err(DeviationsError::MatcherAlone(matcher.id.clone()));
         }
         Ok(Self { matchers })
+    }
+
+    /// What of the list counts for the server of that name. Without a name, that is what counts for all servers.
+    pub(crate) fn on(&self, server: Option<&str>) -> Self {
+        let counts = |matcher: &&Matcher| {
+            let among = |servers: &Vec<String>| servers.iter().any(|name| Some(name.as_str()) == server);
+            matcher.servers.as_ref().is_none_or(among)
+        };
+        Self { matchers: self.matchers.iter().filter(counts).cloned().collect() }
     }
 
     /// Id of the deviation that allows a difference.
@@ -186,6 +198,7 @@ impl Matcher {
                 .map(|pattern| glob::Pattern::new(pattern))
                 .collect::<Result<_, _>>()
                 .map_err(glob)?,
+            servers: allow.servers,
             kind: allow.kind,
             recorded: regex(allow.recorded)?,
             actual: regex(allow.actual)?,
@@ -243,5 +256,27 @@ mod tests {
         assert_eq!(stale(&["ws_leave.v2"], true), ["D1"]);
         assert_eq!(stale(&["ws_leave.v2"], false), [""; 0]);
         assert_eq!(stale(&["lp_gone.v2"], true), [""; 0]);
+    }
+
+    #[test]
+    fn a_matcher_for_some_servers_counts_for_no_other() {
+        let list =
+            "| D1 | a | b |\n```toml\n[[allow]]\nid = \"D1\"\nrecordings = [\"*\"]\nservers = [\"x\"]\n```\n";
+        let deviations = Deviations::parse(list).unwrap();
+        let difference = Difference {
+            recording: "any".to_owned(),
+            client: None,
+            conn: None,
+            line: None,
+            kind: Kind::Extra,
+            recorded: String::new(),
+            actual: "more".to_owned(),
+            allowed_by: None,
+        };
+        assert_eq!(deviations.on(Some("x")).allowing(&difference), Some("D1"));
+        for other in [None, Some("y")] {
+            assert_eq!(deviations.on(other).allowing(&difference), None);
+            assert!(deviations.on(other).stale(&BTreeSet::new(), &["any"].into(), true).is_empty());
+        }
     }
 }

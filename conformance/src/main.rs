@@ -45,6 +45,9 @@ struct ReplayArgs {
     /// Markdown file with the list of allowed differences.
     #[arg(long)]
     deviations: Option<PathBuf>,
+    /// Name of the server, for differences that only some servers have.
+    #[arg(long)]
+    server: Option<String>,
     /// Write a `JUnit` report to this file.
     #[arg(long)]
     junit: Option<PathBuf>,
@@ -129,6 +132,9 @@ async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     if let Some(path) = &args.deviations {
         replay = replay.deviations(Deviations::open(path)?);
+    }
+    if let Some(name) = args.server {
+        replay = replay.server(name);
     }
     if let Some(pattern) = &args.filter {
         replay = replay.filter(pattern)?;

@@ -8,8 +8,8 @@
 //! * `http` traffic is a browser that fetches a page: it is left out.
 //! * A connection whose client was killed has no end on the wire; it is cut where the client library reported that
 //!   (`app`: transport closed with 1006).
-//! * Bytes of a frame that was never completed are only known from the end of the connection. They are sent halfway
-//!   between what went before on the connection and the server's reaction.
+//! * Bytes of a frame that was never completed are only known from the end of the connection. They are sent a
+//!   quarter of the way between what went before on the connection and the server's reaction.
 
 use std::collections::BTreeMap;
 
@@ -216,7 +216,7 @@ impl Script {
             }
             _ => true,
         });
-        let t = before.map_or(reaction, |step| f64::midpoint(step.t, reaction));
+        let t = before.map_or(reaction, |step| step.t + (reaction - step.t) / 4.0);
         let at = self.steps.partition_point(|step| step.t <= t);
         let answer = self.steps[at..].iter().find_map(|step| match step.act {
             Act::Expect { conn, index } if conn == on => Some((index, step.t)),
@@ -306,7 +306,7 @@ mod tests {
         let fin = r#"{"t":21,"client":"A","conn":1,"dir":"c2s","transport":"websocket","kind":"tcp_fin","partial_frame":{"opcode":1,"declared_length":5000,"have":0}}"#;
         let script = script(&[&frame(10.0, 1, "s2c", "a"), close, fin]);
         assert!(
-            matches!(&script.steps[1], Step { t: 15.0, act: Act::Send { parts, .. }, .. } if matches!(parts[0], Part::PartialFrame(_)))
+            matches!(&script.steps[1], Step { t: 12.5, act: Act::Send { parts, .. }, .. } if matches!(parts[0], Part::PartialFrame(_)))
         );
     }
 }

@@ -79,6 +79,7 @@ pub struct Replay {
     source: Source,
     filter: Option<glob::Pattern>,
     deviations: Deviations,
+    name: Option<String>,
     stop: Option<Hook>,
     restart: Option<Hook>,
     watcher: Option<Watcher>,
@@ -126,6 +127,7 @@ impl Replay {
             source: Source::Bundled,
             filter: None,
             deviations: Deviations::default(),
+            name: None,
             stop: None,
             restart: None,
             watcher: None,
@@ -167,6 +169,12 @@ impl Replay {
     /// Allows the listed deviations, and fails for those that no longer occur.
     pub fn deviations(mut self, deviations: Deviations) -> Self {
         self.deviations = deviations;
+        self
+    }
+
+    /// Names the server, for deviations that only some servers have.
+    pub fn server(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -228,7 +236,7 @@ impl Replay {
             outcomes.push(outcome);
         }
         outcomes.sort_by(|left, right| left.name.cmp(&right.name));
-        Ok(Report::new(outcomes, &self.deviations, complete))
+        Ok(Report::new(outcomes, &self.deviations.on(self.name.as_deref()), complete))
     }
 
     /// The recordings to replay, and whether none was left out by the filter.

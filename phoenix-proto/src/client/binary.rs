@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::codec::Received;
+use crate::serializer::ref_text;
 use crate::{DecodeError, EncodeError, Event, Message, Payload, Ref, Reply, Status, Text, Topic};
 
 const PUSH: u8 = 0;
@@ -11,8 +12,8 @@ const BROADCAST: u8 = 2;
 
 /// Encodes a push with its five header bytes: kind, and the lengths of join_ref, ref, topic and event.
 pub(super) fn encode_push(message: &Message, data: &[u8]) -> Result<Bytes, EncodeError> {
-    let text = |reference: &Option<Ref>| reference.as_ref().map(Ref::to_text).unwrap_or_default();
-    let (join_ref, reference) = (text(&message.join_ref), text(&message.reference));
+    let join_ref = ref_text("join_ref", message.join_ref.as_ref())?;
+    let reference = ref_text("ref", message.reference.as_ref())?;
     let fields = [
         ("join_ref", &*join_ref),
         ("ref", &*reference),

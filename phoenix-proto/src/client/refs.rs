@@ -59,7 +59,7 @@ pub(super) fn wire(number: Number) -> Ref {
 
 /// The number of a reference that this client may have made.
 pub(super) fn number(reference: &Ref) -> Option<Number> {
-    let text = reference.to_text();
+    let text = reference.to_text()?;
     let number: Number = text.parse().ok()?;
     // Only the canonical form was ever sent: not "+1", not "01".
     (number.to_string() == *text).then_some(number)

@@ -94,7 +94,8 @@ fn optional_ref(text: &Text) -> Option<Ref> {
     (!text.is_empty()).then(|| Ref::string(text))
 }
 
-fn ref_text(field: &'static str, reference: Option<&Ref>) -> Result<Text, EncodeError> {
+/// A reference as a field of a header, empty for null.
+pub(crate) fn ref_text(field: &'static str, reference: Option<&Ref>) -> Result<Text, EncodeError> {
     match reference {
         Some(reference) => reference.to_text().ok_or(EncodeError::CompoundRef { field }),
         None => Ok(Text::default()),

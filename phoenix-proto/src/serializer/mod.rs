@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::json::SyntaxError;
 use crate::{Broadcast, Event, Frame, Incoming, Json, Message, Payload, Ref, Reply, Topic};
+pub(crate) use binary::ref_text;
 pub use v1::V1;
 pub use v2::V2;
 pub use version::{Requirement, RequirementError, Serializers, VersionError};

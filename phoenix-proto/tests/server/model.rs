@@ -241,7 +241,13 @@ impl Run {
             self.commands.push(format!("{command:?}"));
             match command {
                 Command::Join(join) => {
-                    let reference = join.join_ref.expect("every join has one").to_text().expect("a string").as_str().to_owned();
+                    let reference = join
+                        .join_ref
+                        .expect("every join has one")
+                        .to_text()
+                        .expect("a string")
+                        .as_str()
+                        .to_owned();
                     let channel = join.channel;
                     let (life, killed, sent) = (Life::Asked, false, Vec::new());
                     self.instances.push(Instance { channel, reference, life, killed, sent });
