@@ -1,0 +1,145 @@
+//! Every recording, replayed against the reference application on every adapter.
+//!
+//! Each adapter runs in a process of its own: the state of the application belongs to the process, and some recordings
+//! stop it. The table of results in the README is compared with what this run gives; `UPDATE_TABLE=1` rewrites it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use phoenix_conformance::{Deviations, Replay, Report, Verdict, recording};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const ADAPTERS: [&str; 3] = ["warp", "actix", "axum"];
+
+/// What cannot pass yet, and what it needs.
+const PENDING: [(&str, &str); 10] = [
+    ("browser_fallback.", "long polling"),
+    ("lp_", "long polling"),
+    ("ws_auth_token.", "long polling"),
+    ("ws_connect_info.", "long polling"),
+    ("ws_connect_refused.", "long polling"),
+    ("ws_drain.", "long polling"),
+    ("ws_origin.", "long polling"),
+    ("ws_server_shutdown_lp.", "long polling"),
+    ("ws_presence.", "presence"),
+    ("ws_vsn", "long polling"),
+];
+
+/// The longest recording takes a minute.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn every_adapter_answers_as_recorded() {
+    let [warp, actix, axum] = ADAPTERS.map(|adapter| timeout(LIMIT, replay(adapter)));
+    let (warp, actix, axum) = tokio::join!(warp, actix, axum);
+    let reports = [warp, actix, axum].map(|report| report.expect("the replay ends in time"));
+    let failures: Vec<String> = ADAPTERS
+        .iter()
+        .zip(&reports)
+        .filter(|(_, report)| !report.is_ok())
+        .map(|(adapter, report)| format!("{adapter}:\n{}", report.to_text()))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    compare_table(&table(&reports));
+}
+
+async fn replay(adapter: &str) -> Report {
+    let (server, address) = Server::start(adapter).await;
+    let pid = server.0.id().expect("the server runs");
+    let expected = recording::bundled().into_iter().filter(|recording| pending(recording.name).is_none());
+    let report = Replay::new(&format!("http://{address}"))
+        .unwrap()
+        .recordings(expected.map(|recording| recording.parse().unwrap()))
+        .server(adapter)
+        .deviations(Deviations::open(root().join("../docs/DEVIATIONS.md")).unwrap())
+        .on_stop(move || terminate(pid))
+        .run()
+        .await
+        .unwrap();
+    server.ended().await;
+    report
+}
+
+/// A process that serves the reference application.
+struct Server(Child);
+
+impl Server {
+    async fn start(adapter: &str) -> (Self, String) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_phoenix-conformance"))
+            .args(["serve", "--port", "0", "--workers", "2", "--adapter", adapter])
+            .stdout(Stdio::piped())
+            // Some channels panic because the recordings want them to.
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().expect("it is piped");
+        let line =
+            BufReader::new(output).lines().next_line().await.unwrap().expect("it says where it listens");
+        let address = line.strip_prefix("listening on ").expect("the line has a fixed form").to_owned();
+        (Self(child), address)
+    }
+
+    /// A recording has stopped the server: it drains and exits without an error.
+    async fn ended(mut self) {
+        assert!(self.0.wait().await.unwrap().success());
+    }
+}
+
+async fn terminate(pid: u32) {
+    let kill = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+    assert!(kill.unwrap().success());
+}
+
+fn pending(name: &str) -> Option<&'static str> {
+    PENDING.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, needs)| *needs)
+}
+
+/// Recording × adapter, as Markdown.
+fn table(reports: &[Report; 3]) -> String {
+    let mut rows: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for outcome in reports.iter().flat_map(|report| &report.outcomes) {
+        let mut ids: Vec<&str> =
+            outcome.differences.iter().filter_map(|difference| difference.allowed_by.as_deref()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        rows.entry(outcome.name.clone()).or_default().push(match outcome.verdict {
+            Verdict::Passed if ids.is_empty() => "passes".to_owned(),
+            Verdict::Passed => format!("passes, with {}", ids.join(", ")),
+            verdict => format!("{verdict:?}"),
+        });
+    }
+    for recording in recording::bundled() {
+        if let Some(needs) = pending(recording.name) {
+            rows.insert(recording.name.to_owned(), vec![format!("needs {needs}"); ADAPTERS.len()]);
+        }
+    }
+    let mut table = format!("| recording | {} |\n|---|---|---|---|\n", ADAPTERS.join(" | "));
+    for (name, cells) in rows {
+        let _ = writeln!(table, "| {name} | {} |", cells.join(" | "));
+    }
+    table
+}
+
+fn compare_table(table: &str) {
+    const BEGIN: &str = "<!-- results of `cargo test -p phoenix-conformance --test reference_app` -->\n";
+    const END: &str = "<!-- end of results -->";
+    let path = root().join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let begin = readme.find(BEGIN).expect("the README has a place for the table") + BEGIN.len();
+    let end = begin + readme[begin..].find(END).expect("the table has an end");
+    if std::env::var_os("UPDATE_TABLE").is_some() {
+        std::fs::write(&path, format!("{}{table}{}", &readme[..begin], &readme[end..])).unwrap();
+    } else {
+        assert_eq!(&readme[begin..end], table, "the table is stale; UPDATE_TABLE=1 rewrites it");
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
