@@ -1,6 +1,8 @@
 //! Mounts a [`phoenix_server::Endpoint`] in an actix-web app.
 //!
 //! ```no_run
+//! use std::time::Duration;
+//!
 //! use actix_web::{App, HttpServer};
 //! use phoenix_server::{Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, Payload};
 //! use phoenix_server::{Refused, Router, Socket, SocketOptions};
@@ -24,11 +26,17 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let endpoint = Endpoint::builder().socket::<UserSocket>("/socket", SocketOptions::new()).build()?;
 //!     let server = HttpServer::new(move || App::new().configure(phoenix_adapter_actix::config(&endpoint)));
-//!     Ok(server.on_connect(phoenix_adapter_actix::on_connect).bind("127.0.0.1:4000")?.run().await?)
+//!     let server = server.on_connect(phoenix_adapter_actix::on_connect).client_disconnect_timeout(Duration::ZERO);
+//!     Ok(server.bind("127.0.0.1:4000")?.run().await?)
 //! }
 //! ```
 //!
-//! [`on_connect`] sets `TCP_NODELAY`, which actix-web leaves off. TLS is recognised by itself.
+//! [`on_connect`] sets `TCP_NODELAY`, which actix-web leaves off. Unless `client_disconnect_timeout` is zero, actix-web
+//! waits for the client before it ends a WebSocket connection, while the client waits for just that. TLS is recognised
+//! by itself.
+//!
+//! To actix-web everything that follows a request for an upgrade is its body, so that the connection of a refused one
+//! ends with the answer; and it does not keep the order of headers, so that those in `connect_info` are sorted by name.
 
 mod connection;
 mod request;

@@ -1,4 +1,4 @@
-//! A channel that does not end when a newer join replaces it.
+//! Channels that a newer join of the same topic replaces (protocol §9.4).
 
 use std::future::pending;
 use std::time::Duration;
@@ -19,10 +19,26 @@ impl Socket for UserSocket {
     }
 
     fn channels(router: &mut Router<Self>) {
-        router.channel::<Stubborn>("stubborn");
+        router.channel::<Plain>("plain").channel::<Stubborn>("stubborn");
     }
 }
 
+struct Plain;
+
+impl Channel for Plain {
+    type Socket = UserSocket;
+    type Info = ();
+
+    async fn join(_: Payload, _: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
+        Ok((Self, Payload::EMPTY))
+    }
+
+    async fn handle_in(&mut self, event: &str, _: Payload, _: &mut Context<Self>) -> Result<Flow, Crash> {
+        Err(Crash::unhandled(event))
+    }
+}
+
+/// Does not end when it is told to.
 struct Stubborn;
 
 impl Channel for Stubborn {
@@ -39,12 +55,12 @@ impl Channel for Stubborn {
     }
 
     async fn terminate(&mut self, _: End, _: &mut Context<Self>) {
-        pending().await
+        pending::<()>().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_dropped_after_five_seconds_and_the_new_join_goes_on() {
+async fn one_that_does_not_end_is_dropped_after_five_seconds() {
     let mut client = connect().await;
     send(&mut client, r#"["1","1","stubborn","phx_join",{}]"#).await;
     assert_eq!(
@@ -62,6 +78,24 @@ async fn it_is_dropped_after_five_seconds_and_the_new_join_goes_on() {
     assert_eq!(receive(&mut client).await, r#"["1","1","stubborn","phx_close",{}]"#);
 }
 
+#[tokio::test(start_paused = true)]
+async fn joins_that_arrive_together_are_all_answered_before_any_close() {
+    let mut client = connect().await;
+    let joins =
+        ["6", "7", "8"].map(|reference| format!(r#"["{reference}","{reference}","plain","phx_join",{{}}]"#));
+    let frames: Vec<u8> = joins.iter().flat_map(|join| frame(join)).collect();
+    client.write_all(&frames).await.unwrap();
+    for reference in ["6", "7", "8"] {
+        let reply =
+            format!(r#"["{reference}","{reference}","plain","phx_reply",{{"status":"ok","response":{{}}}}]"#);
+        assert_eq!(receive(&mut client).await, reply);
+    }
+    for reference in ["6", "7"] {
+        let close = format!(r#"["{reference}","{reference}","plain","phx_close",{{}}]"#);
+        assert_eq!(receive(&mut client).await, close);
+    }
+}
+
 async fn connect() -> DuplexStream {
     let endpoint = Endpoint::builder().socket::<UserSocket>("/socket", SocketOptions::new()).build().unwrap();
     let request = Request::get("/socket/websocket?vsn=2.0.0")
@@ -77,12 +111,16 @@ async fn connect() -> DuplexStream {
     client
 }
 
-/// Sends a short text frame, masked with zeros.
 async fn send(client: &mut DuplexStream, text: &str) {
+    client.write_all(&frame(text)).await.unwrap();
+}
+
+/// A short text frame, masked with zeros.
+fn frame(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap();
     let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
     frame.extend_from_slice(text.as_bytes());
-    client.write_all(&frame).await.unwrap();
+    frame
 }
 
 /// The text of the next frame, a short one.

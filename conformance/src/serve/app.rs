@@ -105,11 +105,11 @@ impl<I: From<Ctl> + Send + 'static> Reach for ChannelHandle<I> {
     }
 
     fn abort(&self) -> Result<(), SendError> {
-        ChannelHandle::abort(self)
+        Self::abort(self)
     }
 
     fn drain(&self) -> Result<(), SendError> {
-        ChannelHandle::drain(self)
+        Self::drain(self)
     }
 }
 

@@ -21,7 +21,6 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("ws_duplicate_join.v2", CONCURRENT_JOINS),
     ("ws_frames.v2", CLOSED_BELOW),
     ("ws_json_format.v2", "JSON passes through as it came, -0 and repeated keys included"),
-    ("ws_malformed.v2", "a ref that is an object has a form in a binary header: its JSON text"),
     ("ws_max_channels.v2", CONCURRENT_JOINS),
     (
         "ws_max_frame_size.v2",

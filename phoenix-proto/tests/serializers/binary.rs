@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use phoenix_proto::{
-    ChannelEnd, DecodeError, EncodeError, Frame, Message, Opcode, Payload, Ref, Reply, Serializer, Topic, V2,
+    ChannelEnd, DecodeError, EncodeError, Frame, Message, Opcode, Payload, Ref, Reply, Serializer, Status,
+    Topic, V2,
 };
 
 use crate::{assert_binary, binary, broadcast, push, raw, reference, reply};
@@ -150,4 +151,18 @@ fn long(len: usize) -> String {
 
 fn quoted(len: usize) -> String {
     format!("\"{}\"", long(len))
+}
+
+#[test]
+fn arrays_and_objects_are_no_references_of_a_binary_message() {
+    for compound in ["[1]", r#"{"a":1}"#] {
+        let message = Reply {
+            join_ref: None,
+            reference: reference(compound),
+            topic: "t".into(),
+            status: Status::OK,
+            payload: Bytes::new().into(),
+        };
+        assert_eq!(V2.encode_reply(&message).unwrap_err(), EncodeError::CompoundRef { field: "ref" });
+    }
 }

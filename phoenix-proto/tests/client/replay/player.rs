@@ -379,7 +379,7 @@ impl Player {
 
 fn number(message: &Message) -> u64 {
     let reference = message.reference.as_ref().map(Ref::to_text).expect("a reference");
-    reference.parse().expect("a number")
+    reference.expect("a scalar").parse().expect("a number")
 }
 
 fn shown(frame: &Incoming) -> String {
