@@ -59,3 +59,8 @@ pub use phoenix_proto::{
 pub use shared::CallbackId;
 pub use socket::Socket;
 pub use wire::{Direction, Observe, WireEvent};
+
+/// The example of the README has to compile too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

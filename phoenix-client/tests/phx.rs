@@ -83,6 +83,8 @@ fn a_failure_is_told_by_the_exit_code() {
     assert!(script("push say {}").success());
     assert!(!script("push refuse {}").success());
     assert!(!script("leave room:other").success());
+    // One after the other: the leave does not overtake the join and the push.
+    assert!(script("push say {}\nleave\n").success());
 }
 
 /// Starts a server that answers every message, and tells about ann after a `say`.

@@ -6,13 +6,13 @@ use clap::{Parser, ValueEnum};
 
 /// Talk to a Phoenix server: join channels, push events and watch what comes.
 ///
-/// Commands are read from the prompt, or line by line from a pipe: try "help".
+/// Commands are read from the prompt, or from a pipe, where each waits for the end of the one before. Try "help".
 #[derive(Debug, Parser)]
 #[command(name = "phx", version)]
 pub(crate) struct Args {
     /// Where the socket is mounted, without the transport: ws://localhost:4000/socket
     pub(crate) url: String,
-    /// Topics to join at once
+    /// Topics to join at once, with parameters behind a space: 'room:lobby {"name":"ann"}'
     pub(crate) topics: Vec<String>,
     /// A connection parameter
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = pair)]

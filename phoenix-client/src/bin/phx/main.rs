@@ -48,7 +48,7 @@ async fn run(args: Args) -> Result<bool, Box<dyn std::error::Error>> {
             return Ok(false);
         }
     }
-    let mut prompt = Prompt::new(socket, console);
+    let mut prompt = Prompt::new(socket, console, !interactive);
     for topic in args.topics {
         prompt.execute(&format!("join {topic}"));
     }

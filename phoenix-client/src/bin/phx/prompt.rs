@@ -15,6 +15,8 @@ use crate::console::Console;
 pub(crate) struct Prompt {
     socket: Socket,
     console: Arc<Console>,
+    /// Whether a command waits for the end of the one before, as a script expects.
+    one_by_one: bool,
     channels: BTreeMap<String, Channel>,
     /// The topic that commands without one are about.
     topic: Option<String>,
@@ -33,10 +35,11 @@ ping                    measure a round trip
 quit                    disconnect and end";
 
 impl Prompt {
-    pub(crate) fn new(socket: Socket, console: Arc<Console>) -> Self {
+    pub(crate) fn new(socket: Socket, console: Arc<Console>, one_by_one: bool) -> Self {
         Self {
             socket,
             console,
+            one_by_one,
             channels: BTreeMap::new(),
             topic: None,
             pending: JoinSet::new(),
@@ -48,7 +51,11 @@ impl Prompt {
     pub(crate) async fn run(mut self) -> Result<bool, Box<dyn std::error::Error>> {
         let mut lines = BufReader::new(stdin()).lines();
         self.console.ask();
-        while let Some(line) = lines.next_line().await? {
+        loop {
+            if self.one_by_one {
+                self.finish().await?;
+            }
+            let Some(line) = lines.next_line().await? else { break };
             self.console.answered();
             if matches!(line.trim(), "quit" | "exit") {
                 break;
@@ -56,11 +63,17 @@ impl Prompt {
             self.execute(line.trim());
             self.console.ask();
         }
+        self.finish().await?;
+        self.socket.disconnect().await;
+        Ok(self.all_succeeded)
+    }
+
+    /// Waits for everything that is under way.
+    async fn finish(&mut self) -> Result<(), tokio::task::JoinError> {
         while let Some(succeeded) = self.pending.join_next().await {
             self.all_succeeded &= succeeded?;
         }
-        self.socket.disconnect().await;
-        Ok(self.all_succeeded)
+        Ok(())
     }
 
     /// Carries one command out.

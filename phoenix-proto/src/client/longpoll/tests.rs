@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn connect(now: Instant) -> LongPoll {
@@ -184,6 +186,32 @@ fn closing_sends_what_is_waiting_first() {
     let mut idle = open(now);
     idle.close();
     assert_eq!(closed(&mut idle).code, 1000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_is_sent_once_and_in_order(
+        lines in prop::collection::vec("[\\[{][a-z]{0,9}", 0..250), early in 0..250_usize,
+    ) {
+        let now = start();
+        let mut long_poll = open(now);
+        let _poll = request(&mut long_poll, now);
+        let mut posted: Vec<String> = Vec::new();
+        let (first, rest) = lines.split_at(early.min(lines.len()));
+        for part in [first, rest] {
+            for line in part {
+                long_poll.send(Outgoing::Text(line.as_str().into()));
+            }
+            while let Some(Command::Request(post)) = long_poll.poll_command(now) {
+                let body = std::str::from_utf8(&post.body).unwrap();
+                posted.extend(body.split('\n').map(str::to_owned));
+                answer(&mut long_poll, &post, r#"{"status":200}"#, now);
+            }
+        }
+        prop_assert_eq!(posted, lines);
+    }
 }
 
 /// Where the virtual time of a test begins.
