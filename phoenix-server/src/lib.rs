@@ -1,4 +1,73 @@
-//! Phoenix Channels server runtime on tokio: sockets, channels, `PubSub`.
+//! A server for Phoenix Channels on tokio: sockets, channels, PubSub.
+//!
+//! ```
+//! use phoenix_server::{Channel, Context, Crash, Flow, JoinError, Payload, Status};
+//! use phoenix_server::{ConnectInfo, Endpoint, Refused, Router, Socket, SocketOptions};
+//!
+//! /// Who connects.
+//! struct UserSocket;
+//!
+//! impl Socket for UserSocket {
+//!     async fn connect(_info: ConnectInfo) -> Result<Self, Refused> {
+//!         Ok(Self)
+//!     }
+//!
+//!     fn channels(router: &mut Router<Self>) {
+//!         router.channel::<Room>("room:*");
+//!     }
+//! }
+//!
+//! /// One client in one room.
+//! struct Room;
+//!
+//! impl Channel for Room {
+//!     type Socket = UserSocket;
+//!     type Info = ();
+//!
+//!     async fn join(_params: Payload, _cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
+//!         Ok((Self, Payload::EMPTY))
+//!     }
+//!
+//!     async fn handle_in(&mut self, event: &str, payload: Payload, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+//!         cx.broadcast(event, payload)?;
+//!         Ok(Flow::reply(Status::OK))
+//!     }
+//! }
+//!
+//! let endpoint = Endpoint::builder().socket::<UserSocket>("/socket", SocketOptions::new()).build()?;
+//! assert!(endpoint.serves("/socket/websocket"));
+//! # Ok::<(), phoenix_server::EndpointError>(())
+//! ```
+//!
+//! An [`Endpoint`] is mounted in a web framework by `phoenix-adapter-warp`, `phoenix-adapter-actix`,
+//! `phoenix-adapter-axum` or `phoenix-adapter-hyper`; a [`Transport`] of your own needs none of them.
+//!
+//! * A [`Socket`] decides who may connect and which topics are served. One value lives as long as its connection.
+//! * A [`Channel`] is one joined topic of one client; its value is its state. What it can do besides returning a
+//!   [`Flow`] is in its [`Context`].
+//! * [`Endpoint`], [`PubSub`], [`ChannelHandle`] and [`ReplyTo`] reach clients from anywhere in the program.
+//! * [`SocketOptions`] and [`WebSocketOptions`] are the options of Phoenix with their defaults; [`CheckOrigin`],
+//!   [`ConnectInfo`], [`Signer`] and [`SessionStore`] say who comes from where.
+//!
+//! # Concurrency
+//!
+//! A connection is one task, which also polls the callbacks of its channels. Callbacks of one channel run one after
+//! the other; one that *waits* delays nobody else. One that *blocks its thread* delays the other channels of its
+//! connection: use `tokio::task::spawn_blocking` for that, and [`Context::reply_to`] for the answer.
+//!
+//! An error or a panic in a callback ends that channel with `phx_error`, and its client joins again.
+//!
+//! # Limits
+//!
+//! What waits for a client is bounded by [`QueueLimits`], in frames and bytes; one that does not keep up is disconnected
+//! with 1013. A connection whose channels are 256 messages behind is not read until they catch up. Infos and intercepted
+//! broadcasts for a channel are not counted: whoever sends them has to know when to stop.
+//!
+//! # Logs
+//!
+//! Everything goes through `tracing`, in a span `socket` for each connection and `channel` for each callback. Payloads and
+//! tokens are not logged; but a crash is logged with the message of its error, which is yours. For logs of your own
+//! there is [`ParamFilter`].
 
 mod channel;
 mod context;
