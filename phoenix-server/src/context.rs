@@ -158,7 +158,7 @@ impl<C: Channel> Context<C> {
             return Err(SendError::NotJoined);
         }
         let from = skip_self.then_some(self.link.subscriber);
-        self.link.pubsub.dispatch(self.link.topic.clone(), event, payload, from)?;
+        self.link.pubsub.publish(self.link.topic.clone(), event, payload, from)?;
         Ok(())
     }
 

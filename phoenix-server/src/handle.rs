@@ -7,7 +7,7 @@ use phoenix_proto::{EncodeError, Message, Payload, Ref, Reply, Serializer, Statu
 use thiserror::Error;
 
 use crate::inbox::{Inbox, Item};
-use crate::pubsub::{BroadcastError, PubSub, SubscriberId};
+use crate::pubsub::{BroadcastError, PubSub, PublishError, SubscriberId};
 
 /// What connects everything that acts for one channel instance with its connection.
 pub(crate) struct Link {
@@ -32,6 +32,9 @@ pub enum SendError {
     /// The payload or a field cannot be represented in the client's protocol version.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// Other nodes cannot be reached.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// The join is not accepted yet.
     #[error("the channel is not joined yet")]
     NotJoined,
@@ -45,6 +48,7 @@ impl From<BroadcastError> for SendError {
         match error {
             BroadcastError::ReservedEvent(event) => Self::ReservedEvent(event),
             BroadcastError::Encode(error) => Self::Encode(error),
+            BroadcastError::Publish(error) => Self::Publish(error),
         }
     }
 }

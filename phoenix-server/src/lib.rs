@@ -103,7 +103,11 @@ pub use http_facts::{
     TokenDataError, TokenError, UnixMillis, VsnNotText,
 };
 pub use inbox::{QueueLimits, SlowConsumer};
-pub use pubsub::{BroadcastError, PubSub, Subscription, SubscriptionError};
+pub use pubsub::{
+    BroadcastError, Engine, Inbound, InterestChanges, Interests, Link, LocalCluster, LocalEngine, NodeName,
+    Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError, Route, Subscription,
+    SubscriptionError,
+};
 pub use refused::Refused;
 pub use socket::{Router, Socket};
 pub use transport::{Disconnect, Outgoing, Transport};

@@ -8,7 +8,7 @@ use phoenix_proto::Broadcast;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::TopicGuard;
+use super::{SubscriberId, TopicGuard};
 
 /// The broadcasts of one topic as a stream; dropping it ends the subscription (FEATURES K7–K10).
 ///
@@ -18,6 +18,7 @@ use super::TopicGuard;
 pub struct Subscription {
     receiver: mpsc::Receiver<Arc<Broadcast>>,
     lost: Arc<AtomicU64>,
+    subscriber: SubscriberId,
     /// Its end of the queue keeps the stream from ending.
     _guard: TopicGuard,
 }
@@ -37,11 +38,15 @@ pub(crate) struct Sender {
     lost: Arc<AtomicU64>,
 }
 
-pub(super) fn queue(capacity: usize, subscribe: impl FnOnce(Sender) -> TopicGuard) -> Subscription {
+pub(super) fn queue(
+    capacity: usize,
+    subscribe: impl FnOnce(SubscriberId, Sender) -> TopicGuard,
+) -> Subscription {
     let (sender, receiver) = mpsc::channel(capacity);
     let lost = Arc::new(AtomicU64::new(0));
-    let guard = subscribe(Sender { sender, lost: Arc::clone(&lost) });
-    Subscription { receiver, lost, _guard: guard }
+    let subscriber = SubscriberId::next();
+    let guard = subscribe(subscriber, Sender { sender, lost: Arc::clone(&lost) });
+    Subscription { receiver, lost, subscriber, _guard: guard }
 }
 
 impl Sender {
@@ -61,6 +66,10 @@ impl Subscription {
     /// [`SubscriptionError::Lagged`] in place of broadcasts that were dropped.
     pub async fn recv(&mut self) -> Result<Arc<Broadcast>, SubscriptionError> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    pub(super) fn subscriber(&self) -> SubscriberId {
+        self.subscriber
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Broadcast>, SubscriptionError>> {

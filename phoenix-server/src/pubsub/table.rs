@@ -10,6 +10,8 @@ use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{Broadcast, EncodeError, Frame, Serializer, Text};
 use slab::Slab;
 
+use super::NodeName;
+use super::remote::Remote;
 use super::subscription::Sender;
 use crate::inbox::{Inbox, Item};
 
@@ -47,10 +49,12 @@ pub(crate) type InfoMap = dyn Fn(&Arc<Broadcast>) -> Box<dyn Any + Send> + Send 
 /// The subscribers of every topic on this node.
 ///
 /// Broadcasts share a read lock of their topic's shard; only subscribing and unsubscribing write.
-#[derive(Default)]
 pub(super) struct Table {
+    node: NodeName,
     shards: [RwLock<HashMap<Text, Topic>>; SHARDS],
     hasher: RandomState,
+    /// The way to other nodes, if there are any.
+    remote: Option<Remote>,
 }
 
 const SHARDS: usize = 16;
@@ -73,6 +77,18 @@ pub(crate) struct TopicGuard {
 }
 
 impl Table {
+    pub(super) fn new(node: NodeName, remote: Option<Remote>) -> Self {
+        Self { node, shards: Default::default(), hasher: RandomState::new(), remote }
+    }
+
+    pub(super) fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
     pub(super) fn subscribe(
         self: &Arc<Self>,
         topic: Text,
@@ -84,6 +100,12 @@ impl Table {
         if entries.capacity() == 0 {
             // Most topics have one subscriber; a vector would start with room for four.
             entries.reserve_exact(1);
+        }
+        if entries.is_empty()
+            && let Some(remote) = &self.remote
+        {
+            // Under the lock of the shard, so that the engine learns of first and last subscribers in order.
+            remote.interested(&topic, true);
         }
         let key = entries.insert(Entry { subscriber, target });
         drop(shard);
@@ -184,6 +206,9 @@ impl Drop for TopicGuard {
         let entry = topic.entries.try_remove(self.key);
         if topic.entries.is_empty() {
             shard.remove(&*self.topic);
+            if let Some(remote) = &self.table.remote {
+                remote.interested(&self.topic, false);
+            }
         }
         // Dropping an entry may run foreign code.
         drop(shard);
