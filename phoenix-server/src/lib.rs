@@ -21,7 +21,8 @@ pub use context::{Context, ReplyError};
 pub use crash::Crash;
 pub use driver::{Accepted, Driver, WebSocket};
 pub use endpoint::{
-    Answer, Endpoint, EndpointBuilder, EndpointError, ErrorHandler, SocketOptions, Upgrade, WebSocketOptions,
+    AcceptError, Answer, Endpoint, EndpointBuilder, EndpointError, ErrorHandler, SocketOptions,
+    TransportOptions, Upgrade, WebSocketOptions,
 };
 pub use handle::{ChannelHandle, ReplyTo, SendError};
 pub use http_facts::{

@@ -39,6 +39,11 @@ impl Refused {
         self.reason.is_some()
     }
 
+    /// The HTTP status of the answer unless an error handler gives another one.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.as_ref().map_or(StatusCode::FORBIDDEN, |response| response.status())
+    }
+
     /// The HTTP answer unless an error handler gives another one.
     pub(crate) fn into_response(self) -> Response<Bytes> {
         match self.response {

@@ -23,6 +23,8 @@ pub struct Accepted {
 
 pub(crate) struct AcceptedParts {
     pub(crate) socket: Arc<dyn Connected>,
+    /// The topic on which the connection is told to disconnect.
+    pub(crate) id: Option<String>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) config: Config,
@@ -66,7 +68,7 @@ impl Accepted {
     /// connection has, and dropping it cuts the connection.
     pub fn run<T: Transport>(self, transport: T) -> Driver<T> {
         let parts = self.parts;
-        let id_subscription = parts.socket.id().map(|id| {
+        let id_subscription = parts.id.as_deref().map(|id| {
             let target = Target::Connection { inbox: Arc::clone(&parts.inbox) };
             parts.pubsub.attach(id.into(), SubscriberId::next(), target)
         });

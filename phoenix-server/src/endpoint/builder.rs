@@ -90,7 +90,7 @@ impl EndpointBuilder {
         let Self { mounts, pubsub, check_origin, url_host } = self;
         let mounts = mounts
             .into_iter()
-            .map(|mount| Mount::new(&mount.path, mount.handler?, &mount.options, &check_origin, &url_host))
+            .map(|mount| Mount::new(&mount.path, &mount.handler?, &mount.options, &check_origin, &url_host))
             .collect::<Result<_, _>>()?;
         Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub }) })
     }

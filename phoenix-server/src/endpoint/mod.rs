@@ -1,5 +1,6 @@
 //! Where sockets are mounted, and what becomes of an HTTP request (FEATURES D, E).
 
+mod admission;
 mod answer;
 mod builder;
 mod mount;
@@ -12,12 +13,14 @@ use std::sync::Arc;
 use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Payload, Text};
 
+use crate::driver::Accepted;
 use crate::http_facts::HttpRequest;
 use crate::pubsub::{BroadcastError, PubSub};
+pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
 use mount::Mount;
-pub use options::{ErrorHandler, SocketOptions, WebSocketOptions};
+pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
 
 /// The sockets of an application and everything they share; cheap to clone.
 ///
@@ -38,12 +41,12 @@ impl Endpoint {
         EndpointBuilder::default()
     }
 
-    /// Whether a path is one of this endpoint's, so that an adapter leaves all others to the application.
+    /// Whether a path is that of a WebSocket, so that an adapter leaves all others to the application.
     pub fn serves(&self, path: &str) -> bool {
         self.inner.mounts.iter().any(|mount| mount.find(path).is_some())
     }
 
-    /// The paths of all transports as patterns, with variables as `:name`.
+    /// The paths of all WebSockets as patterns, with variables as `:name`.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.inner.mounts.iter().flat_map(Mount::paths)
     }
@@ -57,6 +60,25 @@ impl Endpoint {
             }
         }
         Answer::NotFound
+    }
+
+    /// Asks the socket that is mounted where the path of the request leads whether it accepts a connection
+    /// over a transport of your own, one named in [`SocketOptions::transport`].
+    ///
+    /// The checks are those of a WebSocket, in the same order, but for the upgrade itself: origin, version,
+    /// [`Socket::connect`](crate::Socket::connect). What is accepted has then to be
+    /// [run](Accepted::run) over a [`Transport`](crate::Transport).
+    ///
+    /// # Errors
+    /// [`AcceptError`] says why there is no connection; what the client is told of it is up to the transport.
+    pub async fn accept(&self, transport: &str, request: &HttpRequest) -> Result<Accepted, AcceptError> {
+        for mount in &self.inner.mounts {
+            if let Some((admission, path)) = mount.find_custom(transport, request.routed_path()) {
+                let params = admission.params(&path?, request)?;
+                return admission.connect(params, request, None, &self.inner.pubsub).await;
+            }
+        }
+        Err(AcceptError::NotFound)
     }
 
     /// The PubSub that all sockets of this endpoint share.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::admission::{Admission, Shared};
 use super::answer::Answer;
 use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
@@ -12,6 +13,7 @@ use crate::socket::Handler;
 /// One socket at one path, with its transports.
 pub(super) struct Mount {
     websocket: Option<(PathPattern, WebSocketMount)>,
+    custom: Vec<(PathPattern, Admission)>,
     registry: Arc<Registry>,
 }
 
@@ -21,33 +23,43 @@ pub(super) struct Found(Result<PathParams, ParamsError>);
 impl Mount {
     pub(super) fn new(
         path: &str,
-        handler: Arc<dyn Handler>,
+        handler: &Arc<dyn Handler>,
         options: &SocketOptions,
         check_origin: &CheckOrigin,
         url_host: &str,
     ) -> Result<Self, EndpointError> {
         let registry = Arc::new(Registry::default());
+        let shared = Shared { handler, socket: options, check_origin, url_host, registry: &registry };
         let websocket = match &options.websocket {
             Some(websocket) => {
                 let pattern = PathPattern::new(path, &websocket.path)?;
-                let mount = WebSocketMount::new(
-                    handler,
-                    options,
-                    websocket,
-                    check_origin,
-                    url_host,
-                    Arc::clone(&registry),
-                )?;
-                Some((pattern, mount))
+                Some((pattern, WebSocketMount::new(websocket, &shared)?))
             }
             None => None,
         };
-        Ok(Self { websocket, registry })
+        let custom = options.transports.iter().map(|(name, transport)| {
+            let pattern = PathPattern::new(path, &transport.path)?;
+            Ok((pattern, Admission::new(name, transport.clone(), &shared)?))
+        });
+        let custom = custom.collect::<Result<_, EndpointError>>()?;
+        Ok(Self { websocket, custom, registry })
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Found> {
         let (pattern, _) = self.websocket.as_ref()?;
         pattern.match_path(path).transpose().map(Found)
+    }
+
+    /// The custom transport of that name, if the path is its own, with the variables of the path.
+    pub(super) fn find_custom(
+        &self,
+        name: &str,
+        path: &str,
+    ) -> Option<(&Admission, Result<PathParams, ParamsError>)> {
+        self.custom
+            .iter()
+            .filter(|(_, admission)| admission.transport() == name)
+            .find_map(|(pattern, admission)| Some((admission, pattern.match_path(path).transpose()?)))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {

@@ -15,6 +15,8 @@ use crate::{QueueLimits, Refused};
 pub struct SocketOptions {
     /// The WebSocket transport, on by default (FEATURES D2).
     pub websocket: Option<WebSocketOptions>,
+    /// Transports of your own by name, for [`Endpoint::accept`](crate::Endpoint::accept); none by default.
+    pub transports: Vec<(&'static str, TransportOptions)>,
     /// Whether clients may send a token outside of the parameters, which
     /// [`ConnectInfo::auth_token`](crate::ConnectInfo) then has (FEATURES D5).
     pub auth_token: bool,
@@ -28,6 +30,7 @@ impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             websocket: Some(WebSocketOptions::default()),
+            transports: Vec::new(),
             auth_token: false,
             max_channels: 100,
             queue: QueueLimits::default(),
@@ -53,6 +56,13 @@ impl SocketOptions {
         self
     }
 
+    /// Adds a transport of your own, for [`Endpoint::accept`](crate::Endpoint::accept). The name is what
+    /// [`Context::transport`](crate::Context::transport) and the log call it.
+    pub fn transport(mut self, name: &'static str, options: TransportOptions) -> Self {
+        self.transports.push((name, options));
+        self
+    }
+
     /// Lets clients send a token outside of the parameters (FEATURES D5).
     pub fn auth_token(mut self, enabled: bool) -> Self {
         self.auth_token = enabled;
@@ -68,6 +78,68 @@ impl SocketOptions {
     /// Sets how much may wait for one client.
     pub fn queue(mut self, limits: QueueLimits) -> Self {
         self.queue = limits;
+        self
+    }
+}
+
+/// Options of a transport of your own (FEATURES D7–D11, D16).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// The path below that of the mount, which may have several segments and `:name` variables.
+    pub path: String,
+    /// The serializers by version; V1 and V2 by default.
+    pub serializers: Serializers,
+    /// Which origins may connect; the endpoint's policy by default.
+    pub check_origin: Option<CheckOrigin>,
+    /// What `connect` is told about the request; nothing but the parameters by default.
+    pub connect_info: ConnectInfoOptions,
+    /// After how long without anything received a connection is closed; 60 s by default, `None` for never.
+    pub timeout: Option<Duration>,
+    /// How long nothing may be written while something waits to be; 30 s by default.
+    pub write_timeout: Duration,
+}
+
+impl TransportOptions {
+    /// The defaults of Phoenix for a transport at a path below that of the mount.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            serializers: Serializers::default(),
+            check_origin: None,
+            connect_info: ConnectInfoOptions::default(),
+            timeout: Some(Duration::from_secs(60)),
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets the serializers.
+    pub fn serializers(mut self, serializers: Serializers) -> Self {
+        self.serializers = serializers;
+        self
+    }
+
+    /// Sets which origins may connect.
+    pub fn check_origin(mut self, policy: CheckOrigin) -> Self {
+        self.check_origin = Some(policy);
+        self
+    }
+
+    /// Sets what `connect` is told about the request.
+    pub fn connect_info(mut self, options: ConnectInfoOptions) -> Self {
+        self.connect_info = options;
+        self
+    }
+
+    /// Sets after how long without anything received a connection is closed, `None` for never.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets how long nothing may be written while something waits to be.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
         self
     }
 }

@@ -1,0 +1,203 @@
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Response, StatusCode};
+use phoenix_proto::server::Config;
+use phoenix_proto::{Serializer, VersionError};
+use thiserror::Error;
+
+use super::{EndpointError, SocketOptions, TransportOptions};
+use crate::driver::{Accepted, AcceptedParts, Timeouts};
+use crate::http_facts::{
+    CheckOrigin, ConnectInfo, ConnectInfoKey, HttpRequest, Negotiation, OriginRefused, Params, ParamsError,
+    PathParams, UnixMillis, VsnNotText,
+};
+use crate::inbox::Inbox;
+use crate::pubsub::PubSub;
+use crate::refused::empty;
+use crate::registry::Registry;
+use crate::socket::{Connected, Handler};
+use crate::{QueueLimits, Refused};
+
+/// What every transport of a mount asks before there is a connection (protocol §7): the origin, the version,
+/// the socket.
+pub(super) struct Admission {
+    transport: &'static str,
+    handler: Arc<dyn Handler>,
+    options: TransportOptions,
+    check_origin: CheckOrigin,
+    url_host: String,
+    config: Config,
+    queue: QueueLimits,
+    registry: Arc<Registry>,
+}
+
+/// What the transports of a mount share.
+#[derive(Clone)]
+pub(super) struct Shared<'a> {
+    pub(super) handler: &'a Arc<dyn Handler>,
+    pub(super) socket: &'a SocketOptions,
+    pub(super) check_origin: &'a CheckOrigin,
+    pub(super) url_host: &'a str,
+    pub(super) registry: &'a Arc<Registry>,
+}
+
+/// A request that does not become a connection.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// No transport of that name is mounted at that path.
+    #[error("no such transport is mounted at this path")]
+    NotFound,
+    /// The path or the query string cannot be decoded.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The page that connects is of an origin that may not.
+    #[error(transparent)]
+    Origin(#[from] OriginRefused),
+    /// The parameter `vsn` is no text.
+    #[error(transparent)]
+    Vsn(#[from] VsnNotText),
+    /// The client speaks no version of the protocol that the transport does.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// [`Socket::connect`](crate::Socket::connect) refused.
+    #[error("the socket refused the connection")]
+    Refused(Refused),
+    /// [`Socket::connect`](crate::Socket::connect) or [`Socket::id`](crate::Socket::id) panicked.
+    #[error("the socket panicked")]
+    Panicked,
+}
+
+impl AcceptError {
+    /// The HTTP status that tells a client of it (protocol §7.2).
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Params(error) => error.status(),
+            Self::Origin(_) | Self::Vsn(_) | Self::Version(_) => StatusCode::FORBIDDEN,
+            Self::Refused(refused) => refused.status(),
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The whole HTTP answer: without a body, unless the socket gave one.
+    pub fn into_response(self) -> Response<Bytes> {
+        match self {
+            Self::Refused(refused) => refused.into_response(),
+            other => empty(other.status()),
+        }
+    }
+}
+
+impl Admission {
+    /// # Errors
+    /// [`EndpointError::ConnectInfo`] for options that protect nothing.
+    pub(super) fn new(
+        transport: &'static str,
+        mut options: TransportOptions,
+        shared: &Shared<'_>,
+    ) -> Result<Self, EndpointError> {
+        let check_origin = options.check_origin.as_ref().unwrap_or(shared.check_origin).clone();
+        if shared.socket.auth_token {
+            options.connect_info = options.connect_info.with_keys([ConnectInfoKey::AuthToken]);
+        }
+        options.connect_info.validate(&check_origin)?;
+        let mut config = Config::default();
+        config.max_channels = shared.socket.max_channels;
+        config.idle_timeout = options.timeout;
+        Ok(Self {
+            transport,
+            handler: Arc::clone(shared.handler),
+            options,
+            check_origin,
+            url_host: shared.url_host.to_owned(),
+            config,
+            queue: shared.socket.queue.clone(),
+            registry: Arc::clone(shared.registry),
+        })
+    }
+
+    pub(super) fn transport(&self) -> &'static str {
+        self.transport
+    }
+
+    /// The parameters of a request whose origin may connect.
+    pub(super) fn params(&self, path: &PathParams, request: &HttpRequest) -> Result<Params, AcceptError> {
+        let params = Params::parse(request.query())?.with_path(path);
+        self.check_origin.check(request, Some(&self.url_host)).inspect_err(warn)?;
+        Ok(params)
+    }
+
+    /// Asks the socket; `negotiation` is that of a WebSocket.
+    pub(super) async fn connect(
+        &self,
+        params: Params,
+        request: &HttpRequest,
+        negotiation: Option<&Negotiation>,
+        pubsub: &PubSub,
+    ) -> Result<Accepted, AcceptError> {
+        let serializer = self.serializer(&params)?;
+        let connect_info = &self.options.connect_info;
+        let info = match negotiation {
+            Some(negotiation) => connect_info.for_websocket(request, params, negotiation, unix_now()),
+            None => connect_info.for_longpoll(request, params, unix_now()),
+        };
+        let (socket, id) = self.ask(info).await?;
+        let inbox = Arc::new(Inbox::new(self.queue.clone()));
+        let span = tracing::info_span!("socket", transport = self.transport, id = id.as_deref());
+        Ok(Accepted::new(AcceptedParts {
+            registration: self.registry.register(Arc::clone(&inbox)),
+            routes: Arc::clone(self.handler.routes()),
+            config: self.config.clone(),
+            timeouts: Timeouts { write: self.options.write_timeout, ..Timeouts::default() },
+            pubsub: pubsub.clone(),
+            transport: self.transport,
+            socket,
+            id,
+            serializer,
+            inbox,
+            span,
+        }))
+    }
+
+    fn serializer(&self, params: &Params) -> Result<Arc<dyn Serializer>, AcceptError> {
+        let vsn = params.vsn().inspect_err(warn)?;
+        Ok(self.options.serializers.negotiate(vsn).inspect_err(warn)?)
+    }
+
+    async fn ask(&self, info: ConnectInfo) -> Result<(Arc<dyn Connected>, Option<String>), AcceptError> {
+        let handler = Arc::clone(&self.handler);
+        let asking = async move {
+            let socket = handler.connect(info).await?;
+            let id = socket.id();
+            Ok((socket, id))
+        };
+        match AssertUnwindSafe(asking).catch_unwind().await {
+            Ok(Ok(connected)) => {
+                tracing::info!(transport = self.transport, "connected");
+                Ok(connected)
+            }
+            Ok(Err(refused)) => {
+                tracing::info!(transport = self.transport, "refused connection");
+                Err(AcceptError::Refused(refused))
+            }
+            Err(_) => {
+                tracing::error!(transport = self.transport, "connect panicked");
+                Err(AcceptError::Panicked)
+            }
+        }
+    }
+}
+
+pub(super) fn warn(error: &impl std::error::Error) {
+    tracing::warn!(%error, "refused connection");
+}
+
+fn unix_now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
