@@ -2,6 +2,7 @@
 
 mod frame;
 mod json;
+pub mod longpoll;
 mod message;
 mod payload;
 pub mod presence;
