@@ -49,6 +49,7 @@
 pub mod client;
 mod frame;
 mod json;
+pub mod longpoll;
 mod message;
 mod payload;
 pub mod presence;

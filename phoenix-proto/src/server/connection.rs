@@ -180,6 +180,11 @@ impl Connection {
         self.slots.topics()
     }
 
+    /// Whether a join is still being decided.
+    pub fn is_joining(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.state, State::Joining { .. } | State::Replacing { .. }))
+    }
+
     /// The next frame to write.
     #[must_use = "the frame has to be written"]
     pub fn poll_transmit(&mut self) -> Option<Frame> {
