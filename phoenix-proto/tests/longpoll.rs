@@ -1,6 +1,6 @@
 //! The long-poll session of protocol §15 in virtual time.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use phoenix_proto::Frame;
@@ -147,7 +147,7 @@ fn binary_that_is_no_text_is_refused() {
 fn endless_windows_are_no_problem() {
     let mut config = Config::default();
     config.window = Duration::MAX;
-    let now = Instant::now();
+    let now = start();
     let mut session = Session::new(config, now);
     session.handle_poll(now);
     session.handle_timeout(now + Duration::from_secs(86_400));
@@ -211,7 +211,7 @@ proptest! {
     #[test]
     fn every_poll_is_answered_once(steps in prop::collection::vec(step(), 0..200)) {
         let mut bench = Bench::default();
-        let mut open = HashSet::new();
+        let mut open = BTreeSet::new();
         for step in steps {
             match step {
                 Step::Push => { let _ = bench.session.push(frame("x")); }
@@ -264,7 +264,7 @@ impl Default for Bench {
 
 impl Bench {
     fn new(config: Config) -> Self {
-        let now = Instant::now();
+        let now = start();
         Self { session: Session::new(config, now), now }
     }
 
@@ -308,6 +308,12 @@ impl Bench {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "an instant cannot be made up; tests only add to it")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what a poll with messages is compared with")]
 fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Option<Vec<String>> {
     Some(texts.into_iter().map(Into::into).collect())
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::engine::{Engine, PubSubStats, PublishError};
 use super::envelope::is_open;
+use super::remote::Remote;
 use super::subscription::{Subscription, queue};
 use super::table::{SubscriberId, Table, Target, TopicGuard};
 use super::{NodeName, PubSubBuilder};
@@ -178,7 +179,7 @@ impl PubSub {
 
     /// What became of the broadcasts between this node and others; all zero without an engine.
     pub fn stats(&self) -> PubSubStats {
-        self.table.remote().map(|remote| remote.stats()).unwrap_or_default()
+        self.table.remote().map(Remote::stats).unwrap_or_default()
     }
 
     /// Sends to all subscribers but one.
@@ -195,17 +196,6 @@ impl PubSub {
         }
         self.table.dispatch(&broadcast, from)?;
         Ok(())
-    }
-
-    /// Sends a broadcast that the library itself made to the subscribers on this node.
-    pub(crate) fn dispatch(&self, broadcast: &Arc<Broadcast>) -> Result<(), EncodeError> {
-        self.table.dispatch(broadcast, None)?;
-        Ok(())
-    }
-
-    /// Sends a broadcast that the library itself made to other nodes.
-    pub(crate) fn publish_remote(&self, broadcast: &Broadcast) -> Result<(), PublishError> {
-        self.table.remote().map_or(Ok(()), |remote| remote.publish(broadcast))
     }
 
     /// Sends a broadcast to one node.

@@ -166,7 +166,9 @@ impl Engine for LocalEngine {
                     publications = port.outbox.recv(64) => {
                         let Some(publications) = publications else { break };
                         if connected {
-                            publications.iter().for_each(|p| self.cluster.publish(&port.node, p));
+                            for publication in &publications {
+                                self.cluster.publish(&port.node, publication);
+                            }
                         } else {
                             port.outbox.unsent(publications.len());
                         }

@@ -18,7 +18,6 @@ pub use engine::{
     Route,
 };
 pub use node::NodeName;
-pub(crate) use node::random;
 pub use subscription::{Subscription, SubscriptionError};
 pub(crate) use table::{SubscriberId, Target, TopicGuard};
 

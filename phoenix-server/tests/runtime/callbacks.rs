@@ -209,8 +209,8 @@ async fn intercepted_broadcasts_go_through_the_channel() {
 #[tokio::test(start_paused = true)]
 async fn intercepts_are_pushed_unchanged_without_a_handler() {
     use phoenix_server::{
-        Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, Refused, Router, Socket, SocketOptions,
-        TransportOptions,
+        Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, Refused, Router, Socket,
+        SocketOptions, TransportOptions,
     };
     struct Plain;
     impl Socket for Plain {

@@ -113,7 +113,8 @@ async fn a_channel_that_traps_its_exit_cleans_up_first() {
 
     // While it is idle.
     client.send(&json!(["9", "9", "trap:a", "phx_join", {}]));
-    let reply = |join_ref| json!([join_ref, join_ref, "trap:a", "phx_reply", {"status": "ok", "response": {}}]);
+    let reply =
+        |join_ref| json!([join_ref, join_ref, "trap:a", "phx_reply", {"status": "ok", "response": {}}]);
     let bye = |join_ref| json!([join_ref, null, "trap:a", "bye", {}]);
     let close = |join_ref| json!([join_ref, join_ref, "trap:a", "phx_close", {}]);
     client.expect([reply("9"), bye("1"), close("1")]).await;

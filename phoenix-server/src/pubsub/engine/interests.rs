@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_restart_tells_everything_again_in_batches() {
         let (ledger, mut interests) = ledger();
-        let topics: HashSet<Text> = (0..BATCH + 1).map(|n| format!("t{n}").into()).collect();
+        let topics: HashSet<Text> = (0..=BATCH).map(|n| format!("t{n}").into()).collect();
         for topic in &topics {
             ledger.set(topic, true);
         }

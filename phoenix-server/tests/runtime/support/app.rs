@@ -183,7 +183,6 @@ impl Room {
         Ok((room, reply))
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm per thing to do")]
     async fn act<C: Channel<Socket = TestSocket, Info = Info>>(
         &self,
         event: &str,
@@ -191,9 +190,7 @@ impl Room {
         cx: &mut Context<C>,
         map: fn(String) -> C::Info,
     ) -> Result<Flow, Crash> {
-        let topic = || -> String {
-            payload.parse::<Value>().unwrap()["topic"].as_str().unwrap().to_owned()
-        };
+        let topic = || -> String { payload.parse::<Value>().unwrap()["topic"].as_str().unwrap().to_owned() };
         match event {
             "echo" => return Ok(Flow::ok(payload)),
             "error" => return Ok(Flow::error(payload)),
@@ -241,9 +238,8 @@ impl Room {
                     "join_ref": format!("{:?}", cx.join_ref()), "ref": format!("{:?}", cx.reference()),
                 })));
             }
-            "subscribe" => cx.subscribe(topic(), move |broadcast| {
-                map(format!("{} {}", broadcast.topic, broadcast.event))
-            }),
+            "subscribe" => cx
+                .subscribe(topic(), move |broadcast| map(format!("{} {}", broadcast.topic, broadcast.event))),
             "unsubscribe" => cx.unsubscribe(&topic()),
             "wait" => {
                 self.probe.log(format!("waiting {}", self.topic));
@@ -370,8 +366,5 @@ pub(crate) fn endpoint() -> Endpoint {
 }
 
 pub(crate) fn endpoint_with(options: SocketOptions, memory: TransportOptions) -> Endpoint {
-    Endpoint::builder()
-        .socket::<TestSocket>("/socket", options.transport("memory", memory))
-        .build()
-        .unwrap()
+    Endpoint::builder().socket::<TestSocket>("/socket", options.transport("memory", memory)).build().unwrap()
 }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use phoenix_server::{Incoming, Opcode};
+use phoenix_server::{CloseCode, Incoming, Opcode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -82,7 +82,7 @@ impl Client {
     /// Expects the end of the connection, with this code.
     pub(crate) async fn expect_close(&mut self, code: u16) {
         match self.next().await {
-            MemoryEnd::Closed(closed) => assert_eq!(closed.map(|code| code.get()), Some(code)),
+            MemoryEnd::Closed(closed) => assert_eq!(closed.map(CloseCode::get), Some(code)),
             MemoryEnd::Frame(frame) => panic!("unexpected: {frame:?}"),
         }
     }
@@ -104,16 +104,19 @@ impl Client {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "literals read better")]
 /// A reply on a topic that was joined with `1`.
 pub(crate) fn reply_to(reference: &str, topic: &str, status: &str, response: Value) -> Value {
     json!(["1", reference, topic, "phx_reply", {"status": status, "response": response}])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "literals read better")]
 /// A push on a topic that was joined with `1`.
 pub(crate) fn pushed(topic: &str, event: &str, payload: Value) -> Value {
     json!(["1", null, topic, event, payload])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "literals read better")]
 /// A broadcast.
 pub(crate) fn broadcast(topic: &str, event: &str, payload: Value) -> Value {
     json!([null, null, topic, event, payload])

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use phoenix_server::{Answer, Endpoint, HttpRequest, Upgrade};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -24,7 +23,7 @@ pub(crate) fn upgrade_request(target: &str) -> http::request::Builder {
 }
 
 /// The upgrade that an endpoint accepts.
-pub(crate) async fn upgrade(endpoint: &Endpoint, request: http::request::Builder) -> Upgrade {
+async fn upgrade(endpoint: &Endpoint, request: http::request::Builder) -> Upgrade {
     let request = HttpRequest::new(request.body(()).unwrap().into_parts().0);
     match endpoint.handle(request).await {
         Answer::Upgrade(upgrade) => *upgrade,
@@ -42,7 +41,7 @@ pub(crate) async fn connect_websocket(
     let target = format!("/socket/websocket?vsn=2.0.0&probe={}&{query}", probe.name);
     let upgrade = upgrade(endpoint, upgrade_request(&target)).await;
     let (stream, server) = tokio::io::duplex(room);
-    RawClient { stream, task: tokio::spawn(upgrade.run(server, Bytes::new())) }
+    RawClient { stream, task: tokio::spawn(upgrade.run(server, &[])) }
 }
 
 pub(crate) async fn websocket(endpoint: &Endpoint, probe: &Probe, query: &str) -> RawClient {
@@ -95,15 +94,16 @@ impl RawClient {
 /// A masked frame.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     const KEY: [u8; 4] = [1, 2, 3, 4];
+    const MASKED: u8 = 0x80;
     let mut bytes = vec![first];
     match payload.len() {
-        short @ 0..126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
+        short @ 0..126 => bytes.push(MASKED + u8::try_from(short).unwrap()),
         medium @ 126..=0xFFFF => {
-            bytes.push(0x80 | 126);
+            bytes.push(MASKED + 126);
             bytes.extend(u16::try_from(medium).unwrap().to_be_bytes());
         }
         long => {
-            bytes.push(0x80 | 127);
+            bytes.push(MASKED + 127);
             bytes.extend((long as u64).to_be_bytes());
         }
     }
