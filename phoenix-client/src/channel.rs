@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use phoenix_proto::client::{ChannelId, ChannelState, PushError as Refused, PushOutcome};
+use phoenix_proto::presence::PresenceSyncConfig;
 use phoenix_proto::{Message, Payload, Ref, Status, Text};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use crate::error::{JoinError, PushError};
 use crate::events::{ChannelEvent, Events, events};
 use crate::outcome::Outcome;
 use crate::params::Params;
+use crate::presence::Presence;
 use crate::shared::{CallbackId, Dropped, Encoded, Slot};
 use crate::socket::Socket;
 
@@ -142,6 +144,14 @@ impl Channel {
 
     /// Calls a function for everything that happens to the channel; as [`on`](Self::on) otherwise.
     pub fn on_event(&self, callback: impl Fn(&ChannelEvent) + Send + Sync + 'static) -> CallbackId {
+        self.on_told(move |event, _| callback(event))
+    }
+
+    /// As [`on_event`](Self::on_event), with the reference of the join that a message is for.
+    pub(crate) fn on_told(
+        &self,
+        callback: impl Fn(&ChannelEvent, Option<&Ref>) + Send + Sync + 'static,
+    ) -> CallbackId {
         self.handle.socket.shared().with(|core| {
             let Some(slot) = core.channels.get_mut(&self.handle.id) else { return CallbackId(0) };
             slot.last_callback += 1;
@@ -154,10 +164,20 @@ impl Channel {
     /// Does not call a callback any more; harmless when it is none of this channel.
     pub fn off(&self, callback: CallbackId) {
         self.handle.socket.shared().with(|core| {
-            if let Some(slot) = core.channels.get_mut(&self.handle.id) {
-                slot.callbacks.retain(|(id, _)| *id != callback);
-            }
+            core.remove_callback(self.handle.id, callback);
         });
+    }
+
+    /// The presences of this channel, from the next `presence_state` on.
+    ///
+    /// Made before [`join`](Self::join), it misses nothing.
+    pub fn presence(&self) -> Presence {
+        self.presence_with(PresenceSyncConfig::default())
+    }
+
+    /// The presences of this channel, told by events of other names.
+    pub fn presence_with(&self, config: PresenceSyncConfig) -> Presence {
+        Presence::new(self.clone(), config, self.handle.socket.shared().event_buffer)
     }
 
     /// The topic.
@@ -178,6 +198,11 @@ impl Channel {
     /// The socket.
     pub fn socket(&self) -> &Socket {
         &self.handle.socket
+    }
+
+    /// As [`off`](Self::off), but without a wait for the core: for drops.
+    pub(crate) fn drop_callback(&self, callback: CallbackId) {
+        self.handle.socket.shared().drop_handle(Dropped::Callback(self.handle.id, callback));
     }
 
     pub(crate) fn new(socket: Socket, topic: Text, params: Params) -> Self {

@@ -1,7 +1,6 @@
 //! The task that drives the machine of one socket: facts in, orders and news out.
 
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{sleep, sleep_until};
 
-use crate::shared::{Call, Core, Shared, now};
+use crate::shared::{Core, Shared, now};
 use crate::transport::{Environment, Fact, Order, Running, start};
 
 /// How long a connection that was left behind may take to close.
@@ -92,7 +91,7 @@ impl Driver {
         });
         self.close_if_sent();
         for call in calls {
-            run(&call);
+            call.run();
         }
         ended
     }
@@ -156,13 +155,6 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.shared.with(Core::end);
-    }
-}
-
-/// Calls a callback. Its panic is its own: the socket and the other callbacks go on.
-fn run((callback, event): &Call) {
-    if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
-        tracing::error!("a channel callback panicked");
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A [`Socket`] is one connection; [`Socket::channel`] makes [`Channel`]s on it. What is pushed while a channel is
 //! not joined waits for the join; what was pushed before a connection broke is never sent twice. Events come as
-//! [streams](Channel::events) or to [callbacks](Channel::on).
+//! [streams](Channel::events) or to [callbacks](Channel::on). [`Channel::presence`] tells who is there.
 //!
 //! The behaviour is that of the machine in [`phoenix_proto::client`], where the differences from phoenix.js are
 //! listed; this crate adds the tasks and the IO: WebSockets, [long polling](Transport::LongPoll), the
@@ -19,7 +19,7 @@
 //! `join`, `push`, `leave`, `connect` and `disconnect` do what they say when they are *called*; their futures only
 //! wait for the outcome, and dropping them has no effect. Dropping the last handle of a [`Channel`] leaves it,
 //! dropping the last handle of a [`Socket`] and all its channels disconnects. A stream of events counts as a
-//! handle.
+//! handle, and so does a [`Presence`]; callbacks do not.
 //!
 //! # Features
 //!
@@ -35,6 +35,7 @@ mod error;
 mod events;
 mod outcome;
 mod params;
+mod presence;
 mod shared;
 mod socket;
 mod transport;
@@ -52,10 +53,15 @@ pub use phoenix_proto::client::{
     ConnectionState, Counters, Fallback, Outgoing, Overflow, Received, RefStyle, Response as Reply, Source,
     Transport,
 };
+pub use phoenix_proto::presence::{
+    Meta, Presence as PresenceEntry, PresenceEvent, PresencePayloadError, PresenceSyncConfig, Presences,
+    sync_diff, sync_state,
+};
 pub use phoenix_proto::{
     DecodeError, EncodeError, Event, Incoming, Json, Message, Payload, PayloadError, Ref, Status, Text,
     Topic, V1, V2,
 };
+pub use presence::{Presence, PresenceChange};
 pub use shared::CallbackId;
 pub use socket::Socket;
 pub use wire::{Direction, Observe, WireEvent};

@@ -1,6 +1,7 @@
 //! What the handles and the driver of one socket share.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use phoenix_proto::client::{
     ChannelError, ChannelId, ConnectionState, PingId, PushId, PushOutcome, Socket as Machine, SocketEvent,
 };
-use phoenix_proto::{Payload, Status};
+use phoenix_proto::{Payload, Ref, Status};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::Reply;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
 
 /// A handle that is gone.
 pub(crate) enum Dropped {
+    /// A presence, with the callback that fills it.
+    Callback(ChannelId, CallbackId),
     /// The last one of a channel.
     Channel(ChannelId),
     /// The last one of all.
@@ -59,15 +62,19 @@ pub(crate) struct Slot {
     pub(crate) join: Option<oneshot::Sender<Result<Reply, JoinError>>>,
 }
 
-/// A function that is told what happens to a channel.
-pub(crate) type Callback = dyn Fn(&ChannelEvent) + Send + Sync;
+/// A function that is told what happens to a channel, with the reference of the join that a message is for.
+pub(crate) type Callback = dyn Fn(&ChannelEvent, Option<&Ref>) + Send + Sync;
 
 /// Names one callback of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallbackId(pub(crate) u64);
 
 /// A callback that is due, to be called without the lock.
-pub(crate) type Call = (Arc<Callback>, ChannelEvent);
+pub(crate) struct Call {
+    callback: Arc<Callback>,
+    event: ChannelEvent,
+    join_ref: Option<Ref>,
+}
 
 impl Shared {
     pub(crate) fn new(machine: Machine, event_buffer: usize) -> Self {
@@ -121,6 +128,7 @@ impl Shared {
             }
             for handle in dropped {
                 match handle {
+                    Dropped::Callback(channel, callback) => core.remove_callback(channel, callback),
                     Dropped::Channel(channel) => {
                         core.machine.leave(channel, None, now());
                     }
@@ -182,8 +190,13 @@ impl Core {
                 self.channels.remove(&channel);
                 return;
             }
-            SocketEvent::Message { channel, message } => {
-                return self.tell_channel(channel, ChannelEvent::Message(message), None, calls);
+            SocketEvent::Message { channel, join_ref, message } => {
+                return self.tell_callbacks(
+                    channel,
+                    ChannelEvent::Message(message),
+                    join_ref.as_ref(),
+                    calls,
+                );
             }
             SocketEvent::Opened { transport } => {
                 self.end_connects(&Ok(()));
@@ -214,6 +227,12 @@ impl Core {
         ended
     }
 
+    pub(crate) fn remove_callback(&mut self, channel: ChannelId, callback: CallbackId) {
+        if let Some(slot) = self.channels.get_mut(&channel) {
+            slot.callbacks.retain(|(id, _)| *id != callback);
+        }
+    }
+
     /// Ends everything that waits for a connection to open.
     pub(crate) fn end_connects(&mut self, outcome: &Result<(), ConnectError>) {
         for waiting in self.connects.drain(..) {
@@ -237,14 +256,42 @@ impl Core {
         joined: Option<Result<Reply, JoinError>>,
         calls: &mut Vec<Call>,
     ) {
-        let Some(slot) = self.channels.get_mut(&channel) else { return };
-        if let Some(outcome) = joined
+        if let Some(slot) = self.channels.get_mut(&channel)
+            && let Some(outcome) = joined
             && let Some(waiting) = slot.join.take()
         {
             let _ = waiting.send(outcome);
         }
-        calls.extend(slot.callbacks.iter().map(|(_, callback)| (Arc::clone(callback), event.clone())));
+        self.tell_callbacks(channel, event, None, calls);
+    }
+
+    fn tell_callbacks(
+        &mut self,
+        channel: ChannelId,
+        event: ChannelEvent,
+        join_ref: Option<&Ref>,
+        calls: &mut Vec<Call>,
+    ) {
+        let Some(slot) = self.channels.get(&channel) else { return };
+        calls.extend(slot.callbacks.iter().map(|(_, callback)| Call {
+            callback: Arc::clone(callback),
+            event: event.clone(),
+            join_ref: join_ref.cloned(),
+        }));
         let _ = slot.events.send(event);
+    }
+}
+
+impl Call {
+    pub(crate) fn run(&self) {
+        guarded(|| (self.callback)(&self.event, self.join_ref.as_ref()));
+    }
+}
+
+/// Calls into the application. A panic there is its own: the socket and the other callbacks go on.
+pub(crate) fn guarded(call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!("a callback of a channel panicked");
     }
 }
 

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::codec::Outgoing;
 use super::config::Transport;
-use crate::{DecodeError, EncodeError, Message, Payload, Status, Text};
+use crate::{DecodeError, EncodeError, Message, Payload, Ref, Status, Text};
 
 /// Names one connection attempt of a socket; facts about an earlier one are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,6 +205,9 @@ pub enum SocketEvent {
     Message {
         /// The channel.
         channel: ChannelId,
+        /// The reference of the channel's join at that moment, which the message itself may lack; what a
+        /// [`PresenceSync`](crate::presence::PresenceSync) wants to know.
+        join_ref: Option<Ref>,
         /// The message.
         message: Message,
     },

@@ -69,7 +69,8 @@ impl Socket {
             } else if is_error && joined_once {
                 self.error_channel(channel, ChannelError::Crashed(message.payload.clone()), now);
             } else if !is_close && !is_error {
-                self.events.push_back(SocketEvent::Message { channel, message: message.clone() });
+                let join_ref = self.join_ref(channel);
+                self.events.push_back(SocketEvent::Message { channel, join_ref, message: message.clone() });
             }
         }
     }

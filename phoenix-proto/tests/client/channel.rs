@@ -267,7 +267,9 @@ fn messages_are_for_the_present_join_or_for_any() {
         .events()
         .into_iter()
         .map(|event| match event {
-            SocketEvent::Message { channel, message } if channel == room => message.event.as_str().to_owned(),
+            SocketEvent::Message { channel, message, .. } if channel == room => {
+                message.event.as_str().to_owned()
+            }
             other => panic!("a message expected: {other:?}"),
         })
         .collect();

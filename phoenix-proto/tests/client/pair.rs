@@ -317,7 +317,7 @@ impl World {
             SocketEvent::PushEnded { push, outcome } if self.pushes.contains_key(&push) => {
                 assert_eq!(self.outcomes.insert(push, outcome), None, "{push:?} ended twice");
             }
-            SocketEvent::Message { channel, message } => {
+            SocketEvent::Message { channel, message, .. } => {
                 let payload: Value = message.payload.parse().expect("JSON");
                 let number = payload["broadcast"].as_u64().expect("only broadcasts");
                 *self.delivered.entry((channel, number)).or_default() += 1;

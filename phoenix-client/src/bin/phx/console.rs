@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use phoenix_client::{Direction, Message, Payload};
+use phoenix_client::{Direction, Message, Payload, Ref, Text};
 use serde_json::{Value, json};
 
 /// The standard output.
@@ -23,8 +23,9 @@ impl Console {
 
     /// A message, and how long it took if it is a reply to one that was seen.
     pub(crate) fn message(&self, direction: Direction, message: &Message, took: Option<f64>) {
-        let reference = |reference: &Option<phoenix_client::Ref>| {
-            reference.as_ref().map_or_else(|| "-".to_owned(), |reference| reference.to_text().to_string())
+        let reference = |reference: &Option<Ref>| {
+            let Some(reference) = reference else { return Text::from_static("-") };
+            reference.to_text().unwrap_or_else(|| reference.as_json().into())
         };
         let (join_ref, reference) = (reference(&message.join_ref), reference(&message.reference));
         let topic = message.topic.as_str();
@@ -33,7 +34,7 @@ impl Console {
         if self.json {
             let dir = if direction == Direction::ToServer { "out" } else { "in" };
             self.object(json!({
-                "dir": dir, "join_ref": join_ref, "ref": reference, "topic": topic, "event": event,
+                "dir": dir, "join_ref": join_ref.as_str(), "ref": reference.as_str(), "topic": topic, "event": event,
                 "payload": value(&message.payload), "took_ms": took,
             }));
             return;

@@ -1,6 +1,6 @@
 //! Turns what goes over the wire into messages for the console, and hands it to the recorder.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -8,13 +8,16 @@ use base64::Engine as _;
 use bytes::Bytes;
 use phoenix_client::{
     ClientSerializer, ConnectionId, Direction, Event, Incoming, Json, Message, Observe, Payload, Received,
-    Text, V1, V2, WireEvent,
+    Ref, Text, V1, V2, WireEvent,
 };
 use phoenix_proto::Serializer;
 
 use crate::args::Version;
 use crate::console::Console;
 use crate::record::Recorder;
+
+/// Of so many messages an answer is timed; there may be none to the older ones.
+const UNANSWERED: usize = 1024;
 
 /// Watches a socket.
 pub(crate) struct Watcher {
@@ -24,14 +27,23 @@ pub(crate) struct Watcher {
 }
 
 struct State {
-    /// When each message with a reference was sent.
-    sent: HashMap<String, Instant>,
+    /// When each message with a reference was sent that was not answered, up to [`UNANSWERED`].
+    sent: VecDeque<(Ref, Instant)>,
     recorder: Option<Recorder>,
+}
+
+impl State {
+    /// How many milliseconds ago the message with this reference was sent, if it is answered for the first time.
+    fn took(&mut self, reference: &Ref) -> Option<f64> {
+        let index = self.sent.iter().position(|(sent, _)| sent == reference)?;
+        let (_, sent) = self.sent.remove(index)?;
+        Some(sent.elapsed().as_secs_f64() * 1000.0)
+    }
 }
 
 impl Watcher {
     pub(crate) fn new(console: Arc<Console>, vsn: Version, recorder: Option<Recorder>) -> Self {
-        Self { console, vsn, state: Mutex::new(State { sent: HashMap::new(), recorder }) }
+        Self { console, vsn, state: Mutex::new(State { sent: VecDeque::new(), recorder }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -42,7 +54,11 @@ impl Watcher {
         let serializer: &dyn Serializer = if self.vsn == Version::V1 { &V1 } else { &V2 };
         if let Ok(message) = serializer.decode(data) {
             if let Some(reference) = &message.reference {
-                self.state().sent.insert(reference.to_text().to_string(), Instant::now());
+                let mut state = self.state();
+                if state.sent.len() == UNANSWERED {
+                    state.sent.pop_front();
+                }
+                state.sent.push_back((reference.clone(), Instant::now()));
             }
             self.console.message(Direction::ToServer, &message, None);
         }
@@ -53,9 +69,7 @@ impl Watcher {
         match serializer.decode(data) {
             Ok(Received::Message(message)) => self.console.message(Direction::ToClient, &message, None),
             Ok(Received::Reply(reply)) => {
-                let reference = reply.reference.as_ref().map(|reference| reference.to_text().to_string());
-                let sent = reference.and_then(|reference| self.state().sent.remove(&reference));
-                let took = sent.map(|sent| sent.elapsed().as_secs_f64() * 1000.0);
+                let took = reply.reference.as_ref().and_then(|reference| self.state().took(reference));
                 let event = Event::from(Text::from(format!("reply {}", reply.status.as_str())));
                 let message = Message {
                     join_ref: reply.join_ref,
