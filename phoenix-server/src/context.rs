@@ -12,7 +12,9 @@ pub struct Context<C: Channel> {
     link: Arc<Link>,
     socket: Arc<C::Socket>,
     route_data: Option<Arc<dyn std::any::Any + Send + Sync>>,
-    /// What a reply to the message that is being handled carries.
+    /// Whether a message of the client is being handled.
+    handles_message: bool,
+    /// What a reply to that message carries.
     reference: Option<Ref>,
     /// Its own topic first, once joined. Dropped with the channel, so that no subscription outlives it.
     subscriptions: Vec<TopicGuard>,
@@ -34,7 +36,15 @@ impl<C: Channel> Context<C> {
         socket: Arc<C::Socket>,
         route_data: Option<Arc<dyn std::any::Any + Send + Sync>>,
     ) -> Self {
-        Self { link, socket, route_data, reference: None, subscriptions: Vec::new(), joined: false }
+        Self {
+            link,
+            socket,
+            route_data,
+            handles_message: false,
+            reference: None,
+            subscriptions: Vec::new(),
+            joined: false,
+        }
     }
 
     /// The topic that was joined.
@@ -97,8 +107,11 @@ impl<C: Channel> Context<C> {
     /// Replies to the message that is being handled, before the callback returns.
     ///
     /// # Errors
-    /// [`SendError`]: the reply cannot be encoded.
+    /// [`SendError`]: no message is being handled, or the reply cannot be encoded.
     pub fn reply(&self, status: Status, payload: impl Into<Payload>) -> Result<(), SendError> {
+        if !self.handles_message {
+            return Err(SendError::NoMessage);
+        }
         ignore_gone(self.link.reply(self.reference.clone(), status, payload.into()))
     }
 
@@ -179,8 +192,14 @@ impl<C: Channel> Context<C> {
         self.joined = true;
     }
 
-    pub(crate) fn set_reference(&mut self, reference: Option<Ref>) {
+    pub(crate) fn begin_message(&mut self, reference: Option<Ref>) {
+        self.handles_message = true;
         self.reference = reference;
+    }
+
+    pub(crate) fn end_message(&mut self) {
+        self.handles_message = false;
+        self.reference = None;
     }
 }
 

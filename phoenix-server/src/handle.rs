@@ -38,6 +38,9 @@ pub enum SendError {
     /// The join is not accepted yet.
     #[error("the channel is not joined yet")]
     NotJoined,
+    /// No message of the client is being handled.
+    #[error("there is no message that could be replied to")]
+    NoMessage,
     /// The connection is gone.
     #[error("the connection is gone")]
     Gone,

@@ -81,6 +81,7 @@ mod pubsub;
 mod refused;
 mod registry;
 mod runner;
+mod shield;
 mod socket;
 mod transport;
 mod websocket;

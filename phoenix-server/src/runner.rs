@@ -10,6 +10,7 @@ use phoenix_proto::server::Credit;
 use phoenix_proto::{Broadcast, Event, Payload, Ref, Status};
 use tracing::Instrument;
 
+use crate::shield::Shield;
 use crate::{Channel, Context, Crash, End, Flow, JoinError};
 
 /// What a channel has to do next.
@@ -50,7 +51,8 @@ pub(crate) fn join<C: Channel>(mut cx: Context<C>, params: Payload) -> BoxFuture
         let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
         let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
         cx.joined();
-        Ok((Box::new(Live { channel, cx, leaving: None }) as Box<dyn Runner>, reply))
+        let live = Shield::new(Live { channel, cx, leaving: None });
+        Ok((Box::new(live) as Box<dyn Runner>, reply))
     };
     joining.inspect(log_join).instrument(span).boxed()
 }
@@ -75,7 +77,7 @@ impl<C: Channel> Live<C> {
         match work {
             // The credit is given back when the message is done with.
             Work::Message { event, reference, payload, credit: _credit } => {
-                self.cx.set_reference(reference);
+                self.cx.begin_message(reference);
                 let flow = self.channel.handle_in(event.as_str(), payload, &mut self.cx).await?;
                 let outcome = match flow {
                     Flow::Reply(status, payload) => {
@@ -88,13 +90,14 @@ impl<C: Channel> Live<C> {
                     }
                     Flow::Continue | Flow::Stop => silent(&flow),
                 };
-                self.cx.set_reference(None);
+                self.cx.end_message();
                 Ok(outcome)
             }
             Work::Leave { reference, credit } => {
                 self.leaving = Some(credit);
-                self.cx.set_reference(reference);
+                self.cx.begin_message(reference);
                 self.cx.reply(Status::OK, Payload::EMPTY)?;
+                self.cx.end_message();
                 Ok(Outcome::Stop(End::Left))
             }
             Work::Broadcast(broadcast) => {
@@ -117,11 +120,11 @@ fn silent(flow: &Flow) -> Outcome {
     }
 }
 
-impl<C: Channel> Runner for Live<C> {
+impl<C: Channel> Runner for Shield<Live<C>> {
     fn run(mut self: Box<Self>, work: Work) -> BoxFuture<'static, (Box<dyn Runner>, Outcome)> {
-        let span = tracing::debug_span!("channel", topic = self.cx.topic(), event = work.name());
+        let span = tracing::debug_span!("channel", topic = self.inner().cx.topic(), event = work.name());
         let callback = async move {
-            let outcome = match AssertUnwindSafe(self.handle(work)).catch_unwind().await {
+            let outcome = match AssertUnwindSafe(self.inner_mut().handle(work)).catch_unwind().await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(crash)) => crashed(&crash),
                 Err(panic) => crashed(&Crash::from_panic(&*panic)),
@@ -132,9 +135,10 @@ impl<C: Channel> Runner for Live<C> {
     }
 
     fn terminate(mut self: Box<Self>, end: End) -> BoxFuture<'static, ()> {
-        let span = tracing::debug_span!("channel", topic = self.cx.topic(), %end);
+        let span = tracing::debug_span!("channel", topic = self.inner().cx.topic(), %end);
         let callback = async move {
-            let last = AssertUnwindSafe(self.channel.terminate(end, &mut self.cx));
+            let Live { channel, cx, .. } = self.inner_mut();
+            let last = AssertUnwindSafe(channel.terminate(end, cx));
             if let Err(panic) = last.catch_unwind().await {
                 crashed(&Crash::from_panic(&*panic));
             }

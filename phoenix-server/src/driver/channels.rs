@@ -9,6 +9,7 @@ use phoenix_proto::server::ChannelId;
 
 use crate::End;
 use crate::runner::{Joined, Outcome, Runner, Work};
+use crate::shield::Shield;
 
 /// The channels of one connection and the callbacks of theirs that are waiting.
 ///
@@ -19,10 +20,12 @@ pub(super) struct Channels {
     cells: Vec<Option<Cell>>,
     /// Channels with mail that are not running.
     ready: VecDeque<ChannelId>,
-    waiting: Option<Box<FuturesUnordered<Abortable<Callback>>>>,
+    waiting: Option<Box<Waiting>>,
 }
 
 pub(super) type Callback = BoxFuture<'static, Done>;
+
+type Waiting = FuturesUnordered<Abortable<Shield<Callback>>>;
 
 /// What a callback came to.
 pub(super) enum Done {
@@ -92,6 +95,11 @@ impl Channels {
             Phase::Joining | Phase::Running { .. } => cell.mailbox.push_back(work),
             Phase::Ending(_) | Phase::Terminating => {}
         }
+    }
+
+    /// Whether some channel has mail and is not running.
+    pub(super) fn has_callbacks(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// The callback for the next piece of work of a channel that is not running.
@@ -191,7 +199,7 @@ impl Channels {
         let (abort, registration) = AbortHandle::new_pair();
         if let Some(cell) = self.cell(channel) {
             cell.abort = Some(abort);
-            self.waiting.get_or_insert_default().push(Abortable::new(callback, registration));
+            self.waiting.get_or_insert_default().push(Abortable::new(Shield::new(callback), registration));
         }
         None
     }
@@ -229,7 +237,7 @@ impl Channels {
                         let (_, registration) = AbortHandle::new_pair();
                         let channel = cell.channel;
                         let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
-                        waiting.push(Abortable::new(last, registration));
+                        waiting.push(Abortable::new(Shield::new(last), registration));
                     }
                     Phase::Joining => {
                         if let Some(abort) = cell.abort.take() {
@@ -243,7 +251,7 @@ impl Channels {
                 if let Ok(Done::Ran(channel, runner, _)) = done {
                     let (_, registration) = AbortHandle::new_pair();
                     let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
-                    waiting.push(Abortable::new(last, registration));
+                    waiting.push(Abortable::new(Shield::new(last), registration));
                 }
             }
         };

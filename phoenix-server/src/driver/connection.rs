@@ -61,6 +61,9 @@ enum State {
 /// How often the driver goes round before it lets other tasks run.
 const MAX_ROUNDS: usize = 32;
 
+/// How many callbacks may run before what they have sent is written and more is read.
+const MAX_CALLBACKS: usize = 256;
+
 thread_local! {
     /// Buffers that are empty between two polls, shared by all connections of a thread.
     static ITEMS: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
@@ -140,23 +143,25 @@ impl<T: Transport> Driver<T> {
             }
             let received = self.receive(now, cx);
             self.execute(now, cx);
-            while let Some((channel, callback)) = self.channels.next_callback() {
-                self.start(channel, callback, now, cx);
-            }
+            self.run_callbacks(now, cx);
             self.send(now, cx);
             if !matches!(self.state, State::Open) {
                 return Poll::Ready(());
             }
-            let more = match received {
-                Received::Some => true,
-                Received::None => false,
-                Received::Unasked => self.may_receive(),
-            };
+            // A callback may have closed the connection, or let a join begin that waited for it.
+            let more = !self.machine.has_empty_queues()
+                || self.channels.has_callbacks()
+                || match received {
+                    Received::Some => true,
+                    Received::None => false,
+                    Received::Unasked => self.may_receive(),
+                };
             if !more && self.parts.inbox.poll_park(self.outgoing.load(), cx).is_pending() {
                 return self.poll_timer(cx);
             }
         }
-        // Somebody keeps this connection busy; the other tasks of the thread have a right too.
+        // Somebody keeps this connection busy; deadlines and the other tasks of the thread have a right too.
+        ready!(self.poll_timer(cx));
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -235,6 +240,14 @@ impl<T: Transport> Driver<T> {
         }
         while let Some(notice) = self.machine.poll_event() {
             log(&notice);
+        }
+    }
+
+    /// Runs what channels have to do; those that make more work for themselves have to wait for their next turn.
+    fn run_callbacks(&mut self, now: Instant, cx: &mut Context<'_>) {
+        for _ in 0..MAX_CALLBACKS {
+            let Some((channel, callback)) = self.channels.next_callback() else { return };
+            self.start(channel, callback, now, cx);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Joins: their outcomes, what may happen meanwhile, and what replaces what (protocol §9.4, §9.5).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Info, broadcast, closed, crashed, endpoint, memory, probe, pushed, reply_to};
@@ -146,6 +148,7 @@ async fn cleaning_up_is_waited_for_five_seconds() {
     for _ in 0..4 {
         client.expect_silence().await;
     }
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(client.recv().await[0], "9");
     assert_eq!(before.elapsed().as_secs(), 5);
     assert_eq!(probe.next().await, "dropped trap:a");

@@ -1,8 +1,12 @@
 //! Whole connections in memory and in virtual time: what a client sends, what it gets, and when.
 
+mod backpressure;
 mod callbacks;
+mod closing;
+mod endpoint;
 mod isolation;
 mod joins;
 mod ordering;
+mod pubsub;
 mod support;
 mod websocket;

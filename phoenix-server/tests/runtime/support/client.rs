@@ -98,9 +98,13 @@ impl Client {
         self.to_server = None;
     }
 
+    /// The next thing that arrives, or `None` when the connection has nothing more to say.
+    pub(crate) async fn try_next(&mut self) -> Option<MemoryEnd> {
+        tokio::time::timeout(PATIENCE, self.from_server.recv()).await.expect("something arrives")
+    }
+
     async fn next(&mut self) -> MemoryEnd {
-        let next = tokio::time::timeout(PATIENCE, self.from_server.recv()).await;
-        next.expect("something arrives").expect("the connection lives")
+        self.try_next().await.expect("the connection lives")
     }
 }
 

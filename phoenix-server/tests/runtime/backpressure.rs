@@ -1,0 +1,228 @@
+//! What happens when one side is faster than the other: nothing grows without a limit, and nobody else suffers.
+
+use std::time::Duration;
+
+use phoenix_server::{Endpoint, QueueLimits, SlowConsumer, SocketOptions, TransportOptions};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Client, Probe, broadcast, crashed, endpoint, endpoint_with, memory, memory_with_room, probe, reply_to,
+};
+
+/// How many messages of a client may be with its channels.
+const CREDITS: usize = 256;
+
+fn limited(change: impl FnOnce(&mut QueueLimits)) -> Endpoint {
+    let mut limits = QueueLimits::default();
+    change(&mut limits);
+    endpoint_with(SocketOptions::new().queue(limits), TransportOptions::new("memory"))
+}
+
+fn shout(n: usize) -> Value {
+    broadcast("room:a", "shout", json!({"n": n}))
+}
+
+fn broadcast_shouts(endpoint: &Endpoint, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        endpoint.broadcast("room:a", "shout", json!({"n": n})).unwrap();
+    }
+}
+
+async fn joined(endpoint: &Endpoint, probe: &Probe, room: usize) -> Client {
+    let mut client = memory_with_room(endpoint, probe, "", room).await;
+    client.join("room:a", &json!({})).await;
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_is_disconnected_with_1013_after_what_was_queued() {
+    let (slow_probe, fast_probe) = (probe(), probe());
+    let endpoint = limited(|limits| limits.frames = 10);
+    let mut slow = joined(&endpoint, &slow_probe, 2).await;
+    let mut fast = memory_with_room(&endpoint, &fast_probe, "", 100).await;
+
+    broadcast_shouts(&endpoint, 0..100);
+
+    slow.expect((0..10).map(shout)).await;
+    slow.expect_close(1013).await;
+    assert_eq!(slow_probe.next().await, "terminate room:a too_slow");
+    fast.expect_alive().await;
+    assert_eq!(endpoint.connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unwritten_frames_count_as_queued_ones_do() {
+    let probe = probe();
+    let endpoint = limited(|limits| limits.frames = 10);
+    let mut client = joined(&endpoint, &probe, 1).await;
+
+    // One gets into the room, nine are taken by the connection but not written.
+    broadcast_shouts(&endpoint, 0..10);
+    tokio::task::yield_now().await;
+    // So that there is room for one more, not for ten.
+    broadcast_shouts(&endpoint, 10..12);
+
+    client.expect((0..11).map(shout)).await;
+    client.expect_close(1013).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_limited_too() {
+    let (probe, text) = (probe(), "x".repeat(1000));
+    let endpoint = limited(|limits| limits.bytes = 5000);
+    let mut client = joined(&endpoint, &probe, 100).await;
+
+    for _ in 0..5 {
+        endpoint.broadcast("room:a", "big", json!({"text": text})).unwrap();
+    }
+
+    for _ in 0..4 {
+        client.expect([broadcast("room:a", "big", json!({"text": text}))]).await;
+    }
+    client.expect_close(1013).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_do_not_fit_are_dropped_on_request() {
+    let probe = probe();
+    let endpoint = limited(|limits| {
+        limits.frames = 3;
+        limits.policy = SlowConsumer::Drop;
+    });
+    let mut client = joined(&endpoint, &probe, 1).await;
+
+    broadcast_shouts(&endpoint, 0..10);
+    client.expect((0..3).map(shout)).await;
+    client.expect_silence().await;
+
+    // The gap is all that happened: what comes later arrives.
+    broadcast_shouts(&endpoint, 10..13);
+    client.expect((10..13).map(shout)).await;
+    client.expect_alive().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_cut_when_the_write_timeout_is_over() {
+    let (endpoint, stuck_probe, probe) = (endpoint(), probe(), probe());
+    let stuck = joined(&endpoint, &stuck_probe, 1).await;
+    let mut other = joined(&endpoint, &probe, 100).await;
+    let start = tokio::time::Instant::now();
+
+    broadcast_shouts(&endpoint, 0..3);
+
+    assert_eq!(stuck.task.await.ok(), Some(()));
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert_eq!(stuck_probe.next().await, "terminate room:a too_slow");
+    other.expect((0..3).map(shout)).await;
+    other.expect_alive().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_is_not_cut() {
+    let probe = probe();
+    let memory = TransportOptions::new("memory").write_timeout(Duration::from_secs(10)).timeout(None);
+    let endpoint = endpoint_with(SocketOptions::new(), memory);
+    let mut client = joined(&endpoint, &probe, 1).await;
+
+    broadcast_shouts(&endpoint, 0..10);
+
+    for n in 0..10 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.expect([shout(n)]).await;
+    }
+    client.expect_alive().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_not_read_either() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = joined(&endpoint, &probe, 1).await;
+    broadcast_shouts(&endpoint, 0..2);
+    tokio::task::yield_now().await;
+
+    client.push("2", "room:a", "note", &json!("read"));
+    probe.assert_silent().await;
+
+    client.expect((0..2).map(shout)).await;
+    assert_eq!(probe.next().await, "note read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_channel_is_behind_is_not_read_until_it_catches_up() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+    client.join("room:a", &json!({})).await;
+    client.join("room:b", &json!({})).await;
+
+    for n in 1..CREDITS {
+        client.push(&n.to_string(), "room:a", "wait", &json!({}));
+    }
+    assert_eq!(probe.next().await, "waiting room:a");
+    // One credit is left, so that this is read.
+    client.push("last", "room:b", "echo", &json!({}));
+    client.expect([reply_to("last", "room:b", "ok", json!({}))]).await;
+    client.push("over", "room:b", "wait", &json!({}));
+    assert_eq!(probe.next().await, "waiting room:b");
+    // Now none is left, not even for a heartbeat.
+    client.send(&json!([null, "hb", "phoenix", "heartbeat", {}]));
+    client.expect_silence().await;
+
+    probe.open_gate(1);
+    client.expect([reply_to("1", "room:a", "ok", json!("waited"))]).await;
+    assert_eq!(client.recv().await[1], "hb");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_ends_gives_its_credits_back() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+    client.join("room:a", &json!({})).await;
+
+    for n in 0..CREDITS {
+        client.push(&n.to_string(), "room:a", "wait", &json!({}));
+    }
+    client.expect_silence().await;
+    client.send(&json!([null, "hb", "phoenix", "heartbeat", {}]));
+    client.expect_silence().await;
+    probe.handle("room:a").abort().unwrap();
+
+    client.expect([crashed("room:a")]).await;
+    assert_eq!(client.recv().await[1], "hb");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_join_counts_too() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+
+    client.send(&json!(["1", "1", "room:a", "phx_join", {"join": "wait"}]));
+    for n in 0..CREDITS {
+        client.push(&n.to_string(), "room:a", "echo", &json!(n));
+    }
+    assert_eq!(probe.next().await, "joining room:a");
+    client.send(&json!([null, "hb", "phoenix", "heartbeat", {}]));
+    client.expect_silence().await;
+    probe.open_gate(1);
+
+    client.expect([reply_to("1", "room:a", "ok", json!({}))]).await;
+    client.expect((0..CREDITS).map(|n| reply_to(&n.to_string(), "room:a", "ok", json!(n)))).await;
+    assert_eq!(client.recv().await[1], "hb");
+}
+
+#[tokio::test(start_paused = true)]
+async fn backpressure_is_no_silence_of_the_client() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+    client.join("room:a", &json!({})).await;
+    for n in 0..CREDITS {
+        client.push(&n.to_string(), "room:a", "wait", &json!({}));
+    }
+    assert_eq!(probe.next().await, "waiting room:a");
+
+    // The client is not read: its idle time does not count.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    probe.open_gate(CREDITS);
+
+    client.expect((0..CREDITS).map(|n| reply_to(&n.to_string(), "room:a", "ok", json!("waited")))).await;
+    client.expect_alive().await;
+}
