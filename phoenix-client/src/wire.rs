@@ -52,6 +52,8 @@ pub enum WireEvent<'a> {
         /// The reason.
         reason: &'a str,
     },
+    /// The server ended the byte stream of a WebSocket.
+    End,
 }
 
 /// Which way something went.

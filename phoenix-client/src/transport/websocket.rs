@@ -23,8 +23,8 @@ use crate::wire::{Direction, WireEvent};
 
 type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
-/// How long the answer to the server's close frame may take.
-const ANSWER: Duration = Duration::from_secs(1);
+/// How long the server may take to end the byte stream when both sides have closed.
+const END: Duration = Duration::from_secs(1);
 
 /// Runs a connection to its end.
 pub(super) async fn run(link: &Link, request: &ConnectRequest, mut orders: mpsc::Receiver<Order>) -> Closed {
@@ -45,9 +45,26 @@ pub(super) async fn run(link: &Link, request: &ConnectRequest, mut orders: mpsc:
             Closed::failed()
         }
     };
-    // The answer to a close frame is waiting to be flushed.
-    let _ = timeout(ANSWER, sink.close()).await;
+    // The answer to a close frame is waiting to be flushed; then it is up to the server to end the byte stream.
+    let end = async {
+        let _ = sink.close().await;
+        is_at_end(&mut stream).await
+    };
+    if timeout(END, end).await.unwrap_or(false) {
+        link.observe(&WireEvent::End);
+    }
     closed
+}
+
+/// Waits until there is nothing more to read; false if that was not because the server ended the stream.
+async fn is_at_end(stream: &mut SplitStream<Socket>) -> bool {
+    loop {
+        match stream.next().await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return false,
+            None => return true,
+        }
+    }
 }
 
 async fn connect(link: &Link, request: &ConnectRequest) -> Result<Socket, Closed> {

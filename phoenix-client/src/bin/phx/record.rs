@@ -75,6 +75,7 @@ impl Recorder {
                 }
                 (Lane::WebSocket, *direction, fields)
             }
+            WireEvent::End => (Lane::WebSocket, Direction::ToClient, json!({ "kind": "tcp_fin" })),
             _ => return,
         };
         let next = self.connections.len() + 1;
