@@ -1,16 +1,20 @@
 //! The command line of the benchmarks.
 
 use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum as _};
 use phoenix_bench::compare::{self, Comparison, Contender};
+use phoenix_bench::hot;
 use phoenix_bench::limit;
 use phoenix_bench::load::{self, Bound, Mode, Pid, Plan, Target};
+use phoenix_bench::serve::{self, Adapter, Setup, Threads};
 
-/// Load generator, limit server and comparison of the two with other servers.
+/// Load generator, limit server, server under test and their comparison.
 #[derive(Parser)]
 #[command(name = "phoenix-bench")]
 enum Command {
@@ -21,6 +25,14 @@ enum Command {
         /// 0 takes any free port.
         #[arg(long)]
         port: u16,
+    },
+    /// Run the server under test on 127.0.0.1.
+    Serve(ServeArgs),
+    /// Repeat one hot path in memory, for a profiler.
+    Hot {
+        path: hot::Path,
+        /// Operations.
+        times: u64,
     },
     /// Measure servers against the limit server and write tables and plots.
     Compare(CompareArgs),
@@ -51,6 +63,20 @@ struct LoadArgs {
     /// Never sleep: for a load that has a core of its own.
     #[arg(long)]
     busy: bool,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    #[arg(long, value_enum)]
+    adapter: Adapter,
+    /// 0 takes any free port.
+    #[arg(long)]
+    port: u16,
+    #[arg(long, default_value = "1")]
+    workers: NonZeroUsize,
+    /// Of warp and axum.
+    #[arg(long, value_enum, default_value = "per-core")]
+    threads: Threads,
 }
 
 #[derive(Args)]
@@ -98,10 +124,23 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let outcome = load::run(&args.plan(), &target, args.server_pid.map(Pid))?;
             println!("{}", serde_json::to_string(&outcome)?);
         }
-        Command::Limit { port } => limit::run(port, |address| println!("listening on {address}"))?,
+        Command::Limit { port } => limit::run(port, announce)?,
+        Command::Serve(args) => serve::run(&args.setup(), announce)?,
+        Command::Hot { path, times } => hot::phoenix_bench_measured(&mut *path.prepare(), times),
         Command::Compare(args) => compare::run(&args.comparison()?)?,
     }
     Ok(())
+}
+
+/// What [`compare`] waits for.
+fn announce(address: SocketAddr) {
+    println!("listening on {address}");
+}
+
+impl ServeArgs {
+    fn setup(&self) -> Setup {
+        Setup { adapter: self.adapter, port: self.port, workers: self.workers, threads: self.threads }
+    }
 }
 
 impl LoadArgs {

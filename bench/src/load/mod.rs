@@ -23,6 +23,7 @@ use std::io;
 
 pub use latency::Percentiles;
 pub use outcome::Outcome;
+pub(crate) use outgoing::{JOIN_REF, Outgoing, Push};
 pub use plan::{Bound, Mode, Plan};
 pub use process::Pid;
 pub use target::Target;
