@@ -153,8 +153,7 @@ impl<C: Channel> Context<C> {
         map: impl Fn(&Arc<Broadcast>) -> C::Info + Send + Sync + 'static,
     ) {
         let target = Target::Info {
-            inbox: Arc::clone(&self.link.inbox),
-            channel: self.link.channel,
+            link: Arc::clone(&self.link),
             map: Arc::new(move |broadcast| Box::new(map(broadcast))),
         };
         self.subscriptions.push(self.link.pubsub.attach(topic.into(), self.link.subscriber, target));
@@ -181,7 +180,7 @@ impl<C: Channel> Context<C> {
             inbox: Arc::clone(&self.link.inbox),
             channel: self.link.channel,
             serializer: Arc::clone(&self.link.serializer),
-            intercepts: C::INTERCEPTS,
+            intercepts: (!C::INTERCEPTS.is_empty()).then(|| (Arc::clone(&self.link), C::INTERCEPTS)),
         };
         self.subscriptions.reserve_exact(1);
         self.subscriptions.push(self.link.pubsub.attach(

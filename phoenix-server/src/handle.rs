@@ -1,12 +1,15 @@
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{EncodeError, Message, Payload, Ref, Reply, Serializer, Status, Text, is_reserved_event};
 use thiserror::Error;
 
-use crate::inbox::{Inbox, Item};
+use crate::inbox::{Gone, Inbox, Item};
 use crate::pubsub::{BroadcastError, PubSub, PublishError, SubscriberId};
 
 /// What connects everything that acts for one channel instance with its connection.
@@ -20,7 +23,12 @@ pub(crate) struct Link {
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) pubsub: PubSub,
     pub(crate) transport: &'static str,
+    /// How many infos and broadcasts wait for the channel.
+    pub(crate) waiting: AtomicUsize,
 }
+
+/// A place in the mailbox of a channel, given back by dropping it.
+pub(crate) struct Place(Arc<Link>);
 
 /// A message that was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,6 +46,9 @@ pub enum SendError {
     /// The join is not accepted yet.
     #[error("the channel is not joined yet")]
     NotJoined,
+    /// As many infos and broadcasts wait for the channel as [may](crate::QueueLimits::mailbox).
+    #[error("the mailbox of the channel is full")]
+    MailboxFull,
     /// No message of the client is being handled.
     #[error("there is no message that could be replied to")]
     NoMessage,
@@ -86,8 +97,42 @@ impl Link {
         self.send(Item::Frame(self.channel, frame))
     }
 
+    /// Sends an info to the channel.
+    pub(crate) fn inform(self: &Arc<Self>, info: Box<dyn Any + Send>) -> Result<(), SendError> {
+        let place = self.reserve().ok_or(SendError::MailboxFull)?;
+        self.send(Item::Info(self.channel, info, place))
+    }
+
+    /// Sends what was broadcast to the channel, or applies the policy for slow clients: a publisher is not to blame.
+    pub(crate) fn mail(self: &Arc<Self>, item: impl FnOnce(Place) -> Item) -> Result<(), Gone> {
+        match self.reserve() {
+            Some(place) => self.inbox.push(item(place)),
+            None => self.inbox.overflow(),
+        }
+    }
+
+    /// A place in the mailbox, if there is one left.
+    fn reserve(self: &Arc<Self>) -> Option<Place> {
+        let limit = self.inbox.mailbox_limit();
+        let taken =
+            self.waiting.fetch_update(Relaxed, Relaxed, |waiting| (waiting < limit).then_some(waiting + 1));
+        taken.is_ok().then(|| Place(Arc::clone(self)))
+    }
+
     fn send(&self, item: Item) -> Result<(), SendError> {
         self.inbox.push(item).map_err(|_| SendError::Gone)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.0.topic).finish()
     }
 }
 
@@ -112,9 +157,9 @@ impl<I: Send + 'static> ChannelHandle<I> {
     /// Sends an info to [`handle_info`](crate::Channel::handle_info), behind what the channel already has.
     ///
     /// # Errors
-    /// [`SendError::Gone`].
+    /// [`SendError::Gone`], or [`SendError::MailboxFull`] when the channel does not keep up.
     pub fn send(&self, info: I) -> Result<(), SendError> {
-        self.link.send(Item::Info(self.link.channel, Box::new(info)))
+        self.link.inform(Box::new(info))
     }
 
     /// Pushes an event to the client of the channel.

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{Broadcast, Frame};
 
+use crate::handle::Place;
+
 /// How much may wait for a client, and what happens to one that does not keep up.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -16,17 +18,20 @@ pub struct QueueLimits {
     /// Bytes of those frames; 64 MiB by default. Broadcast frames count for each connection, though all
     /// share the same bytes.
     pub bytes: usize,
-    /// What happens beyond these limits.
+    /// Infos and intercepted broadcasts that wait for one channel; 16,384 by default. Beyond it
+    /// [`ChannelHandle::send`](crate::ChannelHandle::send) fails.
+    pub mailbox: usize,
+    /// What happens to a client beyond these limits.
     pub policy: SlowConsumer,
 }
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self { frames: 65_536, bytes: 64 << 20, policy: SlowConsumer::Disconnect }
+        Self { frames: 65_536, bytes: 64 << 20, mailbox: 16_384, policy: SlowConsumer::Disconnect }
     }
 }
 
-/// What happens to a client that takes its messages too slowly.
+/// What happens to a client that takes its messages too slowly, or whose channels take their broadcasts too slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SlowConsumer {
@@ -34,7 +39,8 @@ pub enum SlowConsumer {
     /// messages it could not notice.
     #[default]
     Disconnect,
-    /// Frames that do not fit are dropped and counted.
+    /// Frames and broadcasts that do not fit are dropped and counted; see
+    /// [`Endpoint::dropped`](crate::Endpoint::dropped).
     Drop,
 }
 
@@ -52,9 +58,9 @@ pub(crate) enum Item {
     /// A frame of a channel or for it.
     Frame(ChannelId, Frame),
     /// An intercepted broadcast for a channel.
-    Broadcast(ChannelId, Arc<Broadcast>),
+    Broadcast(ChannelId, Arc<Broadcast>, Place),
     /// A typed message for a channel.
-    Info(ChannelId, Box<dyn Any + Send>),
+    Info(ChannelId, Box<dyn Any + Send>, Place),
     /// End a channel at once, as a crash.
     Abort(ChannelId),
     /// End the connection.
@@ -102,12 +108,7 @@ impl Inbox {
             let frames = state.queued.frames + state.unwritten.frames + 1;
             let bytes = state.queued.bytes + state.unwritten.bytes + frame.len();
             if frames > self.limits.frames || bytes > self.limits.bytes {
-                state.dropped += 1;
-                if self.limits.policy == SlowConsumer::Disconnect && !state.overflowed {
-                    state.overflowed = true;
-                    state.items.push_back(Item::Close(Box::new(CloseReason::TooSlow)));
-                    state.wake();
-                }
+                state.overflow(self.limits.policy);
                 return Ok(());
             }
             state.queued.frames += 1;
@@ -116,6 +117,22 @@ impl Inbox {
         state.items.push_back(item);
         state.wake();
         Ok(())
+    }
+
+    /// Something for the client does not fit into the mailbox of a channel: it is dropped and counted, and the policy
+    /// applies.
+    pub(crate) fn overflow(&self) -> Result<(), Gone> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Gone);
+        }
+        state.overflow(self.limits.policy);
+        Ok(())
+    }
+
+    /// How many infos and broadcasts may wait for one channel.
+    pub(crate) fn mailbox_limit(&self) -> usize {
+        self.limits.mailbox
     }
 
     /// Moves everything that is queued behind what is in `items`.
@@ -157,7 +174,7 @@ impl Inbox {
         drop(items);
     }
 
-    /// How many frames did not fit.
+    /// How many frames and broadcasts did not fit.
     pub(crate) fn dropped(&self) -> u64 {
         self.state.lock().dropped
     }
@@ -167,6 +184,15 @@ impl Inbox {
 const KEPT_ITEMS: usize = 8;
 
 impl State {
+    fn overflow(&mut self, policy: SlowConsumer) {
+        self.dropped += 1;
+        if policy == SlowConsumer::Disconnect && !self.overflowed {
+            self.overflowed = true;
+            self.items.push_back(Item::Close(Box::new(CloseReason::TooSlow)));
+            self.wake();
+        }
+    }
+
     fn wake(&mut self) {
         if self.parked {
             self.parked = false;

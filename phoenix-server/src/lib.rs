@@ -59,9 +59,10 @@
 //!
 //! # Limits
 //!
-//! What waits for a client is bounded by [`QueueLimits`], in frames and bytes; one that does not keep up is disconnected
-//! with 1013. A connection whose channels are 256 messages behind is not read until they catch up. Infos and intercepted
-//! broadcasts for a channel are not counted: whoever sends them has to know when to stop.
+//! [`QueueLimits`] bounds what waits for a client, in frames and bytes, and what waits for each of its channels, infos and
+//! intercepted broadcasts. A client that does not keep up is disconnected with 1013, whoever sends infos to a channel
+//! that does not gets an error. A connection whose channels are 256 messages behind is not read until they catch up.
+//! [`Endpoint::dropped`] and [`SubscriptionError::Lagged`] tell what did not arrive.
 //!
 //! # Logs
 //!

@@ -20,6 +20,8 @@ pub(crate) struct Registry {
 struct State {
     connections: Slab<Arc<Inbox>>,
     draining: bool,
+    /// What connections that are gone have dropped.
+    dropped: u64,
 }
 
 /// The entry of one connection, removed when it is dropped.
@@ -43,6 +45,12 @@ impl Registry {
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.state.lock().connections.len()
+    }
+
+    /// How many frames and broadcasts clients did not get because they were too slow.
+    pub(crate) fn dropped(&self) -> u64 {
+        let state = self.state.lock();
+        state.dropped + state.connections.iter().map(|(_, inbox)| inbox.dropped()).sum::<u64>()
     }
 
     /// Whether no more connections are accepted.
@@ -83,7 +91,9 @@ pub(crate) fn close(inbox: &Inbox, reason: CloseReason) -> bool {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = self.registry.state.lock();
-        state.connections.try_remove(self.key);
+        if let Some(inbox) = state.connections.try_remove(self.key) {
+            state.dropped += inbox.dropped();
+        }
         if state.connections.is_empty() {
             self.registry.empty.notify_waiters();
         }

@@ -10,6 +10,7 @@ use phoenix_proto::server::Credit;
 use phoenix_proto::{Broadcast, Event, Payload, Ref, Status};
 use tracing::Instrument;
 
+use crate::handle::Place;
 use crate::shield::Shield;
 use crate::{Channel, Context, Crash, End, Flow, JoinError};
 
@@ -18,8 +19,8 @@ use crate::{Channel, Context, Crash, End, Flow, JoinError};
 pub(crate) enum Work {
     Message { event: Event, reference: Option<Ref>, payload: Payload, credit: Credit },
     Leave { reference: Option<Ref>, credit: Credit },
-    Broadcast(Arc<Broadcast>),
-    Info(Box<dyn Any + Send>),
+    Broadcast(Arc<Broadcast>, Place),
+    Info(Box<dyn Any + Send>, Place),
 }
 
 /// A channel between two callbacks.
@@ -100,14 +101,18 @@ impl<C: Channel> Live<C> {
                 self.cx.end_message();
                 Ok(Outcome::Stop(End::Left))
             }
-            Work::Broadcast(broadcast) => {
+            Work::Broadcast(broadcast, place) => {
+                drop(place);
                 self.channel.handle_out(&broadcast, &mut self.cx).await.map(|flow| silent(&flow))
             }
-            Work::Info(info) => match info.downcast() {
-                Ok(info) => self.channel.handle_info(*info, &mut self.cx).await.map(|flow| silent(&flow)),
-                // Handles and subscriptions are typed by the channel, so that nothing else comes here.
-                Err(_) => Ok(Outcome::Continue),
-            },
+            Work::Info(info, place) => {
+                drop(place);
+                match info.downcast() {
+                    Ok(info) => self.channel.handle_info(*info, &mut self.cx).await.map(|flow| silent(&flow)),
+                    // Handles and subscriptions are typed by the channel, so that nothing else comes here.
+                    Err(_) => Ok(Outcome::Continue),
+                }
+            }
         }
     }
 }
@@ -161,8 +166,8 @@ impl Work {
         match self {
             Self::Message { event, .. } => event.as_str(),
             Self::Leave { .. } => "phx_leave",
-            Self::Broadcast(broadcast) => &broadcast.event,
-            Self::Info(_) => "(info)",
+            Self::Broadcast(broadcast, _) => &broadcast.event,
+            Self::Info(..) => "(info)",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -173,10 +174,10 @@ impl<T: Transport> Driver<T> {
         for item in items.drain(..) {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
-                Item::Broadcast(channel, broadcast) => {
-                    self.channels.deliver(channel, Work::Broadcast(broadcast));
+                Item::Broadcast(channel, broadcast, place) => {
+                    self.channels.deliver(channel, Work::Broadcast(broadcast, place));
                 }
-                Item::Info(channel, info) => self.channels.deliver(channel, Work::Info(info)),
+                Item::Info(channel, info, place) => self.channels.deliver(channel, Work::Info(info, place)),
                 Item::Abort(channel) => {
                     self.channels.abandon(channel);
                     self.machine.ended(channel, now());
@@ -262,6 +263,7 @@ impl<T: Transport> Driver<T> {
             serializer: Arc::clone(&self.parts.serializer),
             pubsub: self.parts.pubsub.clone(),
             transport: self.parts.transport,
+            waiting: AtomicUsize::new(0),
         });
         let joining = self.parts.socket.join(route, link, payload);
         self.channels.insert(channel);

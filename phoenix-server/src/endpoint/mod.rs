@@ -116,6 +116,12 @@ impl Endpoint {
         self.inner.mounts.iter().map(|mount| mount.registry().len()).sum()
     }
 
+    /// How many frames and broadcasts clients did not get so far because they, or their channels, were too slow; see
+    /// [`QueueLimits`](crate::QueueLimits).
+    pub fn dropped(&self) -> u64 {
+        self.inner.mounts.iter().map(|mount| mount.registry().dropped()).sum()
+    }
+
     /// Closes all connections with 1012, those without channels too (protocol §14), and returns their number.
     pub fn drain(&self) -> usize {
         self.inner.mounts.iter().map(|mount| mount.registry().close_all(&CloseReason::Draining)).sum()

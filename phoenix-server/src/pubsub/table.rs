@@ -13,6 +13,7 @@ use slab::Slab;
 use super::NodeName;
 use super::remote::Remote;
 use super::subscription::Sender;
+use crate::handle::Link;
 use crate::inbox::{Inbox, Item};
 
 /// Names who subscribed, so that a broadcast can leave its sender out. One subscriber may have several
@@ -34,10 +35,10 @@ pub(crate) enum Target {
         inbox: Arc<Inbox>,
         channel: ChannelId,
         serializer: Arc<dyn Serializer>,
-        intercepts: &'static [&'static str],
+        intercepts: Option<(Arc<Link>, &'static [&'static str])>,
     },
     /// To the channel as an info of its own type.
-    Info { inbox: Arc<Inbox>, channel: ChannelId, map: Arc<InfoMap> },
+    Info { link: Arc<Link>, map: Arc<InfoMap> },
     /// To the connection whose socket id the topic is: `disconnect` closes it.
     Connection { inbox: Arc<Inbox> },
     /// To a queue of the application.
@@ -145,34 +146,38 @@ impl Table {
 }
 
 impl Target {
+    /// The channel, if it wants to see an event before its client does.
+    fn interceptor(&self, event: &str) -> Option<&Arc<Link>> {
+        match self {
+            Self::Fastlane { intercepts: Some((link, events)), .. } if events.contains(&event) => Some(link),
+            _ => None,
+        }
+    }
+
     /// The serializer by which an event goes straight to the client.
     fn fastlane(&self, event: &str) -> Option<&Arc<dyn Serializer>> {
         match self {
-            Self::Fastlane { serializer, intercepts, .. } if !intercepts.contains(&event) => Some(serializer),
+            Self::Fastlane { serializer, .. } if self.interceptor(event).is_none() => Some(serializer),
             _ => None,
         }
     }
 
     /// Whether the receiver was there.
     fn deliver(&self, broadcast: &Arc<Broadcast>, frames: &Frames) -> bool {
-        let item = match self {
-            Self::Fastlane { channel, .. } => {
-                match self.fastlane(&broadcast.event).and_then(|s| frames.get(s)) {
-                    Some(frame) => Item::Frame(*channel, frame.clone()),
-                    None => Item::Broadcast(*channel, Arc::clone(broadcast)),
-                }
-            }
-            Self::Info { channel, map, .. } => Item::Info(*channel, map(broadcast)),
-            Self::Connection { .. } if broadcast.event != "disconnect" => return true,
-            Self::Connection { .. } => Item::Close(Box::new(CloseReason::Disconnected)),
+        let delivered = match self {
+            Self::Fastlane { inbox, channel, serializer, .. } => match self.interceptor(&broadcast.event) {
+                Some(link) => link.mail(|place| Item::Broadcast(*channel, Arc::clone(broadcast), place)),
+                None => match frames.get(serializer) {
+                    Some(frame) => inbox.push(Item::Frame(*channel, frame.clone())),
+                    None => return false,
+                },
+            },
+            Self::Info { link, map } => link.mail(|place| Item::Info(link.channel, map(broadcast), place)),
+            Self::Connection { .. } if broadcast.event != "disconnect" => Ok(()),
+            Self::Connection { inbox } => inbox.push(Item::Close(Box::new(CloseReason::Disconnected))),
             Self::Queue(sender) => return sender.send(broadcast),
         };
-        match self {
-            Self::Fastlane { inbox, .. } | Self::Info { inbox, .. } | Self::Connection { inbox } => {
-                inbox.push(item).is_ok()
-            }
-            Self::Queue(_) => false,
-        }
+        delivered.is_ok()
     }
 }
 

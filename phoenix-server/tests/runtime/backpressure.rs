@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use phoenix_server::{Endpoint, QueueLimits, SlowConsumer, SocketOptions, TransportOptions};
+use phoenix_server::{Endpoint, QueueLimits, SendError, SlowConsumer, SocketOptions, TransportOptions};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Probe, broadcast, crashed, endpoint, endpoint_with, memory, memory_with_room, probe, reply_to,
+    Client, Info, Probe, broadcast, crashed, endpoint, endpoint_with, memory, memory_with_room, probe,
+    pushed, reply_to,
 };
 
 /// How many messages of a client may be with its channels.
@@ -47,7 +48,7 @@ async fn a_slow_consumer_is_disconnected_with_1013_after_what_was_queued() {
     slow.expect_close(1013).await;
     assert_eq!(slow_probe.next().await, "terminate room:a too_slow");
     fast.expect_alive().await;
-    assert_eq!(endpoint.connections(), 1);
+    assert_eq!((endpoint.connections(), endpoint.dropped()), (1, 90));
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,6 +95,7 @@ async fn frames_that_do_not_fit_are_dropped_on_request() {
     broadcast_shouts(&endpoint, 0..10);
     client.expect((0..3).map(shout)).await;
     client.expect_silence().await;
+    assert_eq!(endpoint.dropped(), 7);
 
     // The gap is all that happened: what comes later arrives.
     broadcast_shouts(&endpoint, 10..13);
@@ -225,4 +227,109 @@ async fn backpressure_is_no_silence_of_the_client() {
 
     client.expect((0..CREDITS).map(|n| reply_to(&n.to_string(), "room:a", "ok", json!("waited")))).await;
     client.expect_alive().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_of_infos_learns_that_a_channel_does_not_keep_up() {
+    let probe = probe();
+    let endpoint = limited(|limits| limits.mailbox = 3);
+    let mut client = joined(&endpoint, &probe, 100).await;
+    client.push("2", "room:a", "wait", &json!({}));
+    assert_eq!(probe.next().await, "waiting room:a");
+    let handle = probe.handle("room:a");
+
+    for n in 0..3 {
+        handle.send(Info::Push(n.to_string())).unwrap();
+    }
+    assert_eq!(handle.send(Info::Push("over".into())), Err(SendError::MailboxFull));
+    // It is the sender who knows, so that this is no loss; pushes are another queue.
+    handle.push("direct", json!({})).unwrap();
+    client.expect([pushed("room:a", "direct", json!({}))]).await;
+    assert_eq!(handle.send(Info::Push("over".into())), Err(SendError::MailboxFull));
+    assert_eq!(endpoint.dropped(), 0);
+
+    probe.open_gate(1);
+    client.expect([reply_to("2", "room:a", "ok", json!("waited"))]).await;
+    client.expect((0..3).map(|n| pushed("room:a", "info", json!({"text": n.to_string()})))).await;
+    for n in 0..3 {
+        handle.send(Info::Push(n.to_string())).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_ends_with_mail_leaves_no_place_taken() {
+    let probe = probe();
+    let endpoint = limited(|limits| limits.mailbox = 3);
+    let mut client = joined(&endpoint, &probe, 100).await;
+    for _ in 0..2 {
+        client.push("2", "room:a", "wait", &json!({}));
+        assert_eq!(probe.next().await, "waiting room:a");
+        let handle = probe.handle("room:a");
+        for _ in 0..3 {
+            handle.send(Info::Stop).unwrap();
+        }
+        handle.abort().unwrap();
+        client.expect([crashed("room:a")]).await;
+        assert_eq!(probe.next().await, "dropped room:a");
+        // Nobody reads what is sent to it now, nor keeps it.
+        for _ in 0..10 {
+            handle.send(Info::Stop).unwrap();
+            tokio::task::yield_now().await;
+        }
+        client.join("room:a", &json!({})).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_channel_does_not_take_broadcasts_is_disconnected_with_1013() {
+    for (event, topic) in [("tapped", "tap:a"), ("any", "news")] {
+        let probe = probe();
+        let endpoint = limited(|limits| limits.mailbox = 3);
+        let mut client = memory(&endpoint, &probe, "").await;
+        client.join("tap:a", &json!({})).await;
+        client.push("2", "tap:a", "subscribe", &json!({"topic": "news"}));
+        client.push("3", "tap:a", "wait", &json!({}));
+        assert_eq!(probe.next().await, "waiting tap:a");
+
+        for _ in 0..3 {
+            endpoint.broadcast(topic, event, json!({})).unwrap();
+        }
+        client.expect_alive().await;
+        endpoint.broadcast(topic, event, json!({})).unwrap();
+
+        client.expect_close(1013).await;
+        assert_eq!(endpoint.dropped(), 1);
+        client.task.await.unwrap();
+        assert_eq!(endpoint.dropped(), 1);
+        probe.open_gate(1);
+        assert_eq!(probe.next().await, "terminate tap:a too_slow");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn broadcasts_that_a_channel_does_not_take_are_dropped_on_request() {
+    let probe = probe();
+    let endpoint = limited(|limits| {
+        limits.mailbox = 2;
+        limits.policy = SlowConsumer::Drop;
+    });
+    let mut client = memory(&endpoint, &probe, "user=me").await;
+    client.join("tap:a", &json!({})).await;
+    client.push("3", "tap:a", "wait", &json!({}));
+    assert_eq!(probe.next().await, "waiting tap:a");
+
+    for n in 0..10 {
+        endpoint.broadcast("tap:a", "tapped", json!({"n": n})).unwrap();
+    }
+    endpoint.broadcast("tap:a", "other", json!({})).unwrap();
+
+    // What is not intercepted has nothing to do with it.
+    client.expect([broadcast("tap:a", "other", json!({}))]).await;
+    assert_eq!(endpoint.dropped(), 8);
+    probe.open_gate(1);
+    client.expect([reply_to("3", "tap:a", "ok", json!("waited"))]).await;
+    for n in 0..2 {
+        client.expect([pushed("tap:a", "tapped", json!({"for": "me", "was": {"n": n}}))]).await;
+    }
+    client.expect_silence().await;
 }
