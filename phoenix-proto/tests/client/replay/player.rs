@@ -67,11 +67,10 @@ impl Player {
         let serializer: Arc<dyn ClientSerializer> =
             if vsn.starts_with('1') { Arc::new(V1) } else { Arc::new(V2) };
         config.serializer = serializer;
-        // A page of the browser registers an open, an error and a close callback first.
-        let callbacks = if recording.name.starts_with("browser") { 3 } else { 0 };
+        let callbacks = recording.uncounted_references();
         config.ref_style = RefStyle::PhoenixJs { callbacks };
         config.transport = transport;
-        if recording.name.starts_with("lp_fallback") {
+        if recording.name.contains("_fallback") {
             let mut fallback = Fallback::after(Duration::from_millis(400));
             fallback.memorized = client == "D";
             config.fallback = Some(fallback);
