@@ -186,6 +186,15 @@ impl<I: Send + 'static> ChannelHandle<I> {
     pub fn drain(&self) -> Result<(), SendError> {
         self.link.send(Item::Close(Box::new(CloseReason::Draining)))
     }
+
+    /// Cuts the whole connection of the channel: no close frame is sent and nothing that waits is written, as if
+    /// the process of the connection had crashed (FINDINGS §13). Clients reconnect.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`].
+    pub fn cut(&self) -> Result<(), SendError> {
+        self.link.send(Item::Cut)
+    }
 }
 
 impl<I> Clone for ChannelHandle<I> {

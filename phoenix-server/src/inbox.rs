@@ -65,6 +65,8 @@ pub(crate) enum Item {
     Abort(ChannelId),
     /// End the connection.
     Close(Box<CloseReason>),
+    /// End the connection without a word.
+    Cut,
 }
 
 #[derive(Debug, Default)]

@@ -30,6 +30,15 @@ pub(super) trait Reach: Send + Sync {
     fn abort(&self) -> Result<(), SendError>;
 
     fn drain(&self) -> Result<(), SendError>;
+
+    /// Whether an exit signal that can be trapped is a message it ignores.
+    fn traps_exit(&self) -> bool;
+}
+
+/// A channel that control routes can reach.
+struct Listed<I> {
+    handle: ChannelHandle<I>,
+    traps_exit: bool,
 }
 
 /// The entry of a channel in the list of those that control routes can reach; it ends with the channel.
@@ -77,12 +86,20 @@ impl App {
         members.by_topic.get(topic).into_iter().flat_map(HashMap::values).cloned().collect()
     }
 
-    pub(super) fn enlist<I: From<Ctl> + Send + 'static>(&self, handle: ChannelHandle<I>) -> Membership {
+    pub(super) fn enlist<I: From<Ctl> + Send + 'static>(
+        &self,
+        handle: ChannelHandle<I>,
+        traps_exit: bool,
+    ) -> Membership {
         let topic = handle.topic().to_owned();
         let mut members = lock(&self.channels);
         members.next += 1;
         let key = members.next;
-        members.by_topic.entry(topic.clone()).or_default().insert(key, Arc::new(handle));
+        members
+            .by_topic
+            .entry(topic.clone())
+            .or_default()
+            .insert(key, Arc::new(Listed { handle, traps_exit }));
         Membership { topic, key }
     }
 }
@@ -99,17 +116,21 @@ impl Drop for Membership {
     }
 }
 
-impl<I: From<Ctl> + Send + 'static> Reach for ChannelHandle<I> {
+impl<I: From<Ctl> + Send + 'static> Reach for Listed<I> {
     fn tell(&self, ctl: Ctl) -> Result<(), SendError> {
-        self.send(ctl.into())
+        self.handle.send(ctl.into())
     }
 
     fn abort(&self) -> Result<(), SendError> {
-        Self::abort(self)
+        self.handle.abort()
     }
 
     fn drain(&self) -> Result<(), SendError> {
-        Self::drain(self)
+        self.handle.drain()
+    }
+
+    fn traps_exit(&self) -> bool {
+        self.traps_exit
     }
 }
 

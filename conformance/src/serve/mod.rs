@@ -10,6 +10,7 @@ mod ctl;
 mod endpoint;
 mod inspect;
 mod sockets;
+mod term;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,6 +1,6 @@
 //! Who may connect: one type for each socket of the original.
 
-use phoenix_server::{ConnectInfo, Params, Refused, Router, Socket};
+use phoenix_server::{ConnectInfo, Param, Params, Refused, Router, Socket};
 use serde_json::{Value, json};
 
 use super::channels;
@@ -56,7 +56,7 @@ impl Seen {
 
 impl Socket for UserSocket {
     async fn connect(info: ConnectInfo) -> Result<Self, Refused> {
-        let id = info.params.text("user_id").map(|user| format!("users:{user}"));
+        let id = info.params.get("user_id").map(|user| format!("users:{}", interpolated(user)));
         Ok(Self(Seen { id, ..Seen::with_info(&info) }))
     }
 
@@ -73,7 +73,7 @@ impl Socket for AuthSocket {
     async fn connect(info: ConnectInfo) -> Result<Self, Refused> {
         match info.params.text("token") {
             Some("good") => {
-                let user = info.params.text("user_id").unwrap_or("1");
+                let user = info.params.get("user_id").map_or_else(|| "1".to_owned(), interpolated);
                 Ok(Self(Seen { id: Some(format!("users:{user}")), ..Seen::new(&info.params) }))
             }
             Some("raise") => panic!("connect raised"),
@@ -148,3 +148,12 @@ macro_rules! app_sockets {
 }
 
 app_sockets!(UserSocket, AuthSocket, AuthErrSocket, TokenSocket, OpenSocket);
+
+/// A parameter inside of a text: a list is its items in a row, and a map has no such form.
+fn interpolated(param: &Param) -> String {
+    match param {
+        Param::Text(text) => text.clone(),
+        Param::List(items) => items.iter().map(interpolated).collect(),
+        Param::Map(_) => panic!("a map is no text"),
+    }
+}

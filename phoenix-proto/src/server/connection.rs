@@ -25,6 +25,8 @@ pub struct Connection {
     /// Slots in which a duplicate join waits.
     pub(super) replacing: usize,
     pub(super) queues: Queues,
+    /// Between [`begin_batch`](Self::begin_batch) and [`end_batch`](Self::end_batch).
+    pub(super) in_batch: bool,
     pub(super) last_activity: Instant,
     pub(super) closed: bool,
 }
@@ -33,6 +35,8 @@ pub struct Connection {
 #[derive(Debug, Default)]
 pub struct Queues {
     pub(super) transmits: VecDeque<Frame>,
+    /// What channels sent while a batch was handled: it follows what the connection itself answers.
+    pub(super) deferred: VecDeque<Frame>,
     pub(super) commands: VecDeque<Command>,
     pub(super) notices: VecDeque<Notice>,
 }
@@ -40,7 +44,12 @@ pub struct Queues {
 impl Queues {
     /// Empty queues that own no memory.
     pub const fn new() -> Self {
-        Self { transmits: VecDeque::new(), commands: VecDeque::new(), notices: VecDeque::new() }
+        Self {
+            transmits: VecDeque::new(),
+            deferred: VecDeque::new(),
+            commands: VecDeque::new(),
+            notices: VecDeque::new(),
+        }
     }
 }
 
@@ -59,6 +68,7 @@ impl Connection {
             held_messages: 0,
             replacing: 0,
             queues: Queues::new(),
+            in_batch: false,
             last_activity: now,
             closed: false,
         }
@@ -67,6 +77,20 @@ impl Connection {
     /// Bytes of any kind arrived, even part of a frame: the idle time starts again (protocol §8.1).
     pub fn handle_activity(&mut self, now: Instant) {
         self.last_activity = now;
+    }
+
+    /// The units that follow were read together. Commands may be executed after each of them; what channels
+    /// send meanwhile follows behind everything that the connection itself answers, joins included, because
+    /// Phoenix looks into its mailbox only after that (FINDINGS §6, §16).
+    pub fn begin_batch(&mut self) {
+        self.in_batch = true;
+    }
+
+    /// All units that were read together are handled.
+    pub fn end_batch(&mut self) {
+        self.in_batch = false;
+        let Queues { transmits, deferred, .. } = &mut self.queues;
+        transmits.append(deferred);
     }
 
     /// A whole unit arrived from the client.
@@ -111,7 +135,7 @@ impl Connection {
         }
         let Some(slot) = self.slots.get(channel) else { return };
         match slot.state {
-            State::Joined | State::Closing => self.queues.transmits.push_back(frame),
+            State::Joined | State::Closing => self.output(frame),
             State::Joining { .. } | State::Replacing { .. } => slot.held().output.push_back(frame),
         }
     }
@@ -130,7 +154,7 @@ impl Connection {
             ChannelEnd::Closed,
         );
         self.slots.free_topic(channel);
-        self.transmit_own(end);
+        self.transmit_end(end);
     }
 
     /// A channel is gone: `phx_error` if it was joined and did not [close](Self::close_channel) (protocol §9.6).
@@ -145,7 +169,7 @@ impl Connection {
                 let topic = slot.topic.clone().into();
                 let end = self.serializer.encode_end(&topic, slot.join_ref.as_ref(), ChannelEnd::Crashed);
                 self.slots.remove(channel);
-                self.transmit_own(end);
+                self.transmit_end(end);
             }
             State::Closing => {
                 self.slots.remove(channel);
@@ -224,7 +248,8 @@ impl Connection {
 
     /// Whether everything is drained.
     pub fn has_empty_queues(&self) -> bool {
-        self.queues.transmits.is_empty() && self.queues.commands.is_empty() && self.queues.notices.is_empty()
+        let Queues { transmits, deferred, commands, notices } = &self.queues;
+        transmits.is_empty() && deferred.is_empty() && commands.is_empty() && notices.is_empty()
     }
 
     /// Until when something has to be received; `None` for never, also if that is beyond all clocks.
@@ -248,6 +273,19 @@ impl Connection {
     pub(super) fn transmit_own(&mut self, frame: Result<Frame, EncodeError>) {
         match frame {
             Ok(frame) => self.queues.transmits.push_back(frame),
+            Err(error) => self.close(CloseReason::Unencodable(error)),
+        }
+    }
+
+    /// Queues a frame of a channel or about its end.
+    pub(super) fn output(&mut self, frame: Frame) {
+        let Queues { transmits, deferred, .. } = &mut self.queues;
+        if self.in_batch { deferred } else { transmits }.push_back(frame);
+    }
+
+    fn transmit_end(&mut self, frame: Result<Frame, EncodeError>) {
+        match frame {
+            Ok(frame) => self.output(frame),
             Err(error) => self.close(CloseReason::Unencodable(error)),
         }
     }

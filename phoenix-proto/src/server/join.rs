@@ -37,7 +37,7 @@ impl Connection {
         match self.slots.find(&slot.topic) {
             // A later join of the batch has just begun: what the old channel left stays behind its reply.
             Some(next) => next.held().output = held.output,
-            None => self.queues.transmits.extend(held.output),
+            None => held.output.into_iter().for_each(|frame| self.output(frame)),
         }
     }
 
@@ -141,7 +141,7 @@ impl Connection {
             && matches!(slot.state, State::Joined)
             && let Some(held) = slot.held.take()
         {
-            self.queues.transmits.extend(held.output);
+            held.output.into_iter().for_each(|frame| self.output(frame));
         }
     }
 

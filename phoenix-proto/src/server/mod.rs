@@ -12,8 +12,9 @@
 //!   [`poll_command`](Connection::poll_command) (work that must be done), [`poll_event`](Connection::poll_event)
 //!   (information) and [`poll_timeout`](Connection::poll_timeout) (when to call
 //!   [`handle_timeout`](Connection::handle_timeout), for which calling too early is harmless).
-//! * All frames that were read together are handed over before their commands are executed: that gives the
-//!   order in which Phoenix answers (protocol §9.4, FINDINGS §9).
+//! * Frames that were read together are handed over between [`begin_batch`](Connection::begin_batch) and
+//!   [`end_batch`](Connection::end_batch), and the commands of each are executed before the next one is handed
+//!   over: that gives the order in which Phoenix answers (protocol §9.4, FINDINGS §6, §9).
 //! * `now` only ever comes from outside, and nothing a peer sends can panic.
 //!
 //! ```

@@ -95,6 +95,7 @@ impl<'a> App<'a> {
             match &event.what {
                 What::Opened { path, query } => self.open(event.connection, path, query),
                 What::Received(incoming) => {
+                    self.batch(event.connection, Connection::begin_batch);
                     self.receive(event.connection, incoming);
                     // Frames without an answer in between were read together.
                     while let Some((at, incoming)) = events.peek().and_then(|next| next.received_with(event))
@@ -103,6 +104,7 @@ impl<'a> App<'a> {
                         self.receive(event.connection, incoming);
                         events.next();
                     }
+                    self.batch(event.connection, Connection::end_batch);
                 }
                 what => self.other(event.connection, what),
             }
@@ -151,6 +153,13 @@ impl<'a> App<'a> {
         if let Some(peer) = self.connections.get_mut(&connection) {
             peer.connection.handle_activity(now);
             peer.connection.handle_incoming(incoming.clone(), now);
+        }
+        self.run_commands();
+    }
+
+    fn batch(&mut self, connection: u64, mark: fn(&mut Connection)) {
+        if let Some(peer) = self.connections.get_mut(&connection) {
+            mark(&mut peer.connection);
         }
     }
 
@@ -202,24 +211,27 @@ impl<'a> App<'a> {
     /// Executes commands first and mails second until nothing is left to do.
     fn run(&mut self) {
         loop {
-            let mut connections = self.connections.iter_mut();
-            let command = connections.find_map(|(&id, peer)| Some((id, peer.connection.poll_command()?)));
-            if let Some((connection, command)) = command {
-                self.execute(connection, command);
-            } else if let Some(pid) = self.ready.pop_front() {
-                let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.busy) else {
-                    continue;
-                };
-                let Some(mail) = process.mailbox.pop_front() else { continue };
-                let after = channels::handle(self, pid, mail);
-                self.after(pid, after);
-            } else {
-                break;
-            }
+            self.run_commands();
+            let Some(pid) = self.ready.pop_front() else { break };
+            let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.busy) else {
+                continue;
+            };
+            let Some(mail) = process.mailbox.pop_front() else { continue };
+            let after = channels::handle(self, pid, mail);
+            self.after(pid, after);
         }
         let open: Vec<_> = self.connections.keys().copied().collect();
         for connection in open {
             self.write(connection);
+        }
+    }
+
+    fn run_commands(&mut self) {
+        loop {
+            let mut connections = self.connections.iter_mut();
+            let command = connections.find_map(|(&id, peer)| Some((id, peer.connection.poll_command()?)));
+            let Some((connection, command)) = command else { break };
+            self.execute(connection, command);
         }
     }
 

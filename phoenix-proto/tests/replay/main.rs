@@ -21,7 +21,6 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("ws_duplicate_join.v2", CONCURRENT_JOINS),
     ("ws_frames.v2", CLOSED_BELOW),
     ("ws_json_format.v2", "JSON passes through as it came, -0 and repeated keys included"),
-    ("ws_max_channels.v2", CONCURRENT_JOINS),
     (
         "ws_max_frame_size.v2",
         "the limit and its 1009 are up to the WebSocket layer; long frames were not recorded in full",

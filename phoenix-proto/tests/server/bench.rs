@@ -67,6 +67,14 @@ impl Bench {
         self.connection.handle_incoming(Incoming::Binary(Bytes::copy_from_slice(data)), self.now);
     }
 
+    pub(crate) fn begin_batch(&mut self) {
+        self.connection.begin_batch();
+    }
+
+    pub(crate) fn end_batch(&mut self) {
+        self.connection.end_batch();
+    }
+
     /// Bytes that are no whole frame yet.
     pub(crate) fn client_bytes(&mut self) {
         self.connection.handle_activity(self.now);

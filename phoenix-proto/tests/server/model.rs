@@ -25,6 +25,8 @@ enum Step {
     /// Something that the channel of the nth join does, whether it still exists or not.
     Channel(usize, Act),
     Wait(u64),
+    BeginBatch,
+    EndBatch,
     Close,
 }
 
@@ -65,6 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
         // Most outcomes are for one of the latest joins, as in life.
         120 => (prop_oneof![4 => 0..4usize, 1 => 0..100usize], act).prop_map(|(back, act)| Step::Channel(back, act)),
         20 => (0..3000u64).prop_map(Step::Wait),
+        10 => Just(Step::BeginBatch),
+        10 => Just(Step::EndBatch),
         1 => Just(Step::Malformed),
         1 => Just(Step::Close),
     ]
@@ -154,6 +158,8 @@ impl Run {
                 self.now += Duration::from_millis(millis);
                 self.connection.handle_timeout(self.now);
             }
+            Step::BeginBatch => self.connection.begin_batch(),
+            Step::EndBatch => self.connection.end_batch(),
             Step::Close => self.connection.close(CloseReason::Draining),
             Step::Channel(back, act) => {
                 self.drain_commands();
@@ -278,6 +284,7 @@ impl Run {
 
     /// Decides every join and lets every channel end, as a driver would in the end.
     fn settle(&mut self) {
+        self.connection.end_batch();
         loop {
             self.drain_commands();
             let open = |wanted: &dyn Fn(&Instance) -> bool| self.instances.iter().position(wanted);

@@ -183,6 +183,10 @@ impl<T: Transport> Driver<T> {
                     self.machine.ended(channel, now());
                 }
                 Item::Close(reason) => self.machine.close(*reason),
+                Item::Cut => {
+                    self.end(End::Internal);
+                    self.state = State::Closed;
+                }
             }
         }
         ITEMS.set(items);
@@ -198,15 +202,22 @@ impl<T: Transport> Driver<T> {
         if received.is_ready() {
             self.machine.handle_activity(now);
         }
-        // Nothing is executed in between: that gives the order in which Phoenix answers (protocol §9.4).
+        // Joins are decided one by one, other callbacks only run after all of this: that gives the order in which
+        // Phoenix answers (protocol §9.4).
+        self.machine.begin_batch();
         for unit in incoming.drain(..) {
             self.machine.handle_incoming(unit, now);
+            self.execute(now, cx);
         }
+        self.machine.end_batch();
         INCOMING.set(incoming);
         match received {
             Poll::Ready(Ok(())) => Received::Some,
             Poll::Ready(Err(disconnect)) => {
-                self.disconnect(disconnect, now);
+                // A message before that may have ended the connection already.
+                if matches!(self.state, State::Open) {
+                    self.disconnect(disconnect, now);
+                }
                 Received::None
             }
             Poll::Pending => Received::None,

@@ -93,3 +93,29 @@ async fn infos_and_broadcasts_of_one_sender_keep_their_order() {
         client.expect([pushed("room:a", "info", json!({"text": n.to_string()}))]).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_together_is_answered_like_by_phoenix() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+    let join = |n: &str| json!([n, n, "room:a", "phx_join", {}]);
+    let joined = |n: &str| json!([n, n, "room:a", "phx_reply", {"status": "ok", "response": {}}]);
+
+    client.send(&join("1"));
+    client.push("2", "room:a", "echo", &json!({}));
+    client.send(&join("3"));
+    client.send(&json!(["3", "4", "room:a", "echo", {}]));
+    client.send(&json!([null, "hb", "phoenix", "heartbeat", {}]));
+    client.send(&json!(["9", "9", "room:b", "echo", {}]));
+
+    client
+        .expect([
+            joined("1"),
+            joined("3"),
+            json!([null, "hb", "phoenix", "phx_reply", {"status": "ok", "response": {}}]),
+            json!([null, "9", "room:b", "phx_reply", {"status": "error", "response": {"reason": "unmatched topic"}}]),
+            json!(["1", "1", "room:a", "phx_close", {}]),
+            json!(["3", "4", "room:a", "phx_reply", {"status": "ok", "response": {}}]),
+        ])
+        .await;
+}

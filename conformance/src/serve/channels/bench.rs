@@ -3,7 +3,11 @@
 use std::marker::PhantomData;
 
 use phoenix_server::{Channel, Context, Crash, Flow, JoinError, Payload, Socket};
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+
+use super::echo::range_from_one;
+use crate::serve::term::Fields;
 
 pub(super) struct Bench<S>(PhantomData<S>);
 
@@ -32,12 +36,12 @@ impl<S: Socket> Channel for Bench<S> {
                 Ok(Flow::Continue)
             }
             "burst" => {
-                let mut payload: Map<String, Value> = payload.parse()?;
-                let n =
-                    payload.remove("n").and_then(|n| n.as_u64()).ok_or_else(|| Crash::unhandled(event))?;
-                for i in 1..=n {
-                    payload.insert("i".to_owned(), i.into());
-                    cx.broadcast("msg", Value::Object(payload.clone()))?;
+                let mut fields: Fields = payload.parse()?;
+                let n = fields.remove("n").ok_or_else(|| Crash::unhandled(event))?;
+                let n: i64 = serde_json::from_str(n.get())?;
+                for i in range_from_one(n) {
+                    fields.insert("i".to_owned(), to_raw_value(&i)?);
+                    cx.broadcast("msg", Payload::json(&fields)?)?;
                 }
                 Ok(Flow::ok(json!({"n": n})))
             }

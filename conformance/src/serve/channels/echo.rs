@@ -7,16 +7,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use phoenix_server::{
-    Broadcast, Channel, Context, Crash, End, Flow, JoinError, Payload, PayloadError, ReplyTo, Status,
-};
-use serde::Deserialize;
+use phoenix_server::{Broadcast, Channel, Context, Crash, End, Flow, JoinError, Payload, ReplyTo, Status};
 use serde_json::{Value, json};
 
 use super::{Member, forwarded, reference};
 use crate::serve::app::{Ctl, app};
 use crate::serve::inspect::inspect;
 use crate::serve::sockets::AppSocket;
+use crate::serve::term;
 
 pub(super) struct Echo<S> {
     member: Member,
@@ -66,21 +64,23 @@ impl<S: AppSocket> Channel for Echo<S> {
             "binary" | "binary_error" | "binary_size" | "binary_push" | "binary_broadcast"
             | "binary_reply" => binary(event, &payload, cx),
             "async_reply" | "async_reply_twice" => reply_later(event, payload, cx),
-            "stop" | "stop_shutdown" | "stop_shutdown_tuple" => Ok(Flow::Stop),
-            "stop_reply" | "stop_reply_atom" => Ok(Flow::StopWith(Status::OK, Payload::EMPTY)),
-            "stop_error" => Err(Crash::new("boom")),
-            "stop_error_reply" => {
-                cx.reply(Status::ERROR, json!({"reason": "boom"}))?;
-                Err(Crash::new("boom"))
-            }
-            "crash" => panic!("crash"),
-            "throw" => Err(Crash::new("thrown")),
-            "exit_normal" | "exit_shutdown" => {
-                cx.handle().abort()?;
+            "stop"
+            | "stop_reply"
+            | "stop_reply_atom"
+            | "stop_shutdown"
+            | "stop_shutdown_tuple"
+            | "stop_error"
+            | "stop_error_reply"
+            | "crash"
+            | "throw"
+            | "exit_normal"
+            | "exit_shutdown" => self.stop(event, cx),
+            "kill_transport" => {
+                cx.handle().cut()?;
                 Ok(Flow::Continue)
             }
             "sleep" => {
-                let Sleep { ms } = payload.parse()?;
+                let ms: u64 = serde_json::from_str(term::matched(&payload, "ms", event)?.get())?;
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 Ok(Flow::ok(json!({"slept": ms})))
             }
@@ -92,10 +92,11 @@ impl<S: AppSocket> Channel for Echo<S> {
             "unsubscribe" => {
                 let topic = cx.topic().to_owned();
                 cx.unsubscribe(&topic);
+                self.member.unlist();
                 Ok(Flow::reply(Status::OK))
             }
             "subscribe" => {
-                let Subscribe { topic } = payload.parse()?;
+                let topic: String = serde_json::from_str(term::matched(&payload, "topic", event)?.get())?;
                 cx.subscribe(topic, |broadcast| Info::Broadcast(Arc::clone(broadcast)));
                 Ok(Flow::reply(Status::OK))
             }
@@ -106,23 +107,12 @@ impl<S: AppSocket> Channel for Echo<S> {
     async fn handle_info(&mut self, info: Info, cx: &mut Context<Self>) -> Result<Flow, Crash> {
         match info {
             Info::Reply(to, payload) => to.send(Status::OK, payload)?,
-            Info::Broadcast(broadcast) => cx.push("forwarded", forwarded(&broadcast)?)?,
-            Info::Ctl(ctl) => {
-                if let Some(payload) = ctl.get("push") {
-                    cx.push("from_info", payload.clone())?;
-                } else if let Some(reason) = ctl.get("stop") {
-                    return match reason.as_str() {
-                        Some("normal" | "shutdown") => Ok(Flow::Stop),
-                        _ => Err(Crash::new(reason.to_string())),
-                    };
-                } else if let Some(message) = ctl.get("raise") {
-                    return Err(Crash::new(message.to_string()));
-                } else {
-                    let entry =
-                        json!({"callback": "handle_info", "topic": cx.topic(), "msg": ctl.to_string()});
-                    app().log(entry);
-                }
+            // On its own topic it is a case for `handle_out`, which this channel does not have.
+            Info::Broadcast(broadcast) if *broadcast.topic == *cx.topic() => {
+                return Err(Crash::unhandled(&broadcast.event));
             }
+            Info::Broadcast(broadcast) => cx.push("forwarded", forwarded(&broadcast)?)?,
+            Info::Ctl(ctl) => return self.ctl(&ctl, cx),
         }
         Ok(Flow::Continue)
     }
@@ -133,6 +123,59 @@ impl<S: AppSocket> Channel for Echo<S> {
 }
 
 impl<S: AppSocket> Echo<S> {
+    /// Ends in the way that the event names.
+    fn stop(&mut self, event: &str, cx: &Context<Self>) -> Result<Flow, Crash> {
+        self.member.ending(match event {
+            "stop_shutdown" | "exit_shutdown" => ":shutdown",
+            "stop_shutdown_tuple" => "{:shutdown, :because}",
+            "stop_error" | "stop_error_reply" => ":boom",
+            "crash" => r#"{%RuntimeError{message: "crash"}, []}"#,
+            "throw" => "{{:nocatch, :thrown}, []}",
+            _ => ":normal",
+        });
+        match event {
+            "stop" | "stop_shutdown" | "stop_shutdown_tuple" => Ok(Flow::Stop),
+            "stop_reply" | "stop_reply_atom" => Ok(Flow::StopWith(Status::OK, Payload::EMPTY)),
+            "crash" => panic!("crash"),
+            "exit_normal" | "exit_shutdown" => {
+                // An exit of its own runs the last callback, one from outside does not.
+                self.member.terminated(End::Crashed);
+                cx.handle().abort()?;
+                Ok(Flow::Continue)
+            }
+            "stop_error_reply" => {
+                cx.reply(Status::ERROR, json!({"reason": "boom"}))?;
+                Err(Crash::new("boom"))
+            }
+            _ => Err(Crash::new(event.to_owned())),
+        }
+    }
+
+    /// What a control route sends.
+    fn ctl(&mut self, ctl: &Value, cx: &Context<Self>) -> Result<Flow, Crash> {
+        if let Some(payload) = ctl.get("push") {
+            cx.push("from_info", payload.clone())?;
+        } else if let Some(reason) = ctl.get("stop") {
+            match reason.as_str() {
+                Some("normal") => self.member.ending(":normal"),
+                Some("shutdown") => self.member.ending(":shutdown"),
+                Some("boom") => {
+                    self.member.ending(":boom");
+                    return Err(Crash::new("boom"));
+                }
+                _ => return Err(Crash::new(reason.to_string())),
+            }
+            return Ok(Flow::Stop);
+        } else if let Some(message) = ctl.get("raise") {
+            return Err(Crash::new(message.to_string()));
+        } else {
+            app().log(
+                json!({"callback": "handle_info", "topic": cx.topic(), "msg": format!("{{:ctl, {ctl}}}")}),
+            );
+        }
+        Ok(Flow::Continue)
+    }
+
     fn who(&self, cx: &Context<Self>) -> Value {
         json!({
             "id": phoenix_server::Socket::id(cx.socket()),
@@ -145,16 +188,6 @@ impl<S: AppSocket> Echo<S> {
             "from_route": cx.route_data::<FromRoute>().map(|data| data.0),
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Sleep {
-    ms: u64,
-}
-
-#[derive(Deserialize)]
-struct Subscribe {
-    topic: String,
 }
 
 fn reply(event: &str, payload: Payload) -> Flow {
@@ -176,18 +209,14 @@ fn reply(event: &str, payload: Payload) -> Flow {
 }
 
 fn send<C: Channel>(event: &str, payload: Payload, cx: &Context<C>) -> Result<Flow, Crash> {
-    #[derive(Deserialize)]
-    struct Many {
-        n: u32,
-    }
     match event {
         "push_reply" => {
             cx.push("pushed", payload)?;
             return Ok(Flow::ok(json!({"after": "push"})));
         }
         "push_many" => {
-            let Many { n } = payload.parse()?;
-            for i in 1..=n {
+            let n: i64 = serde_json::from_str(term::matched(&payload, "n", event)?.get())?;
+            for i in range_from_one(n) {
                 cx.push("n", json!({"i": i}))?;
             }
             return Ok(Flow::ok(json!({"n": n})));
@@ -224,32 +253,41 @@ fn binary<C: Channel>(event: &str, payload: &Payload, cx: &Context<C>) -> Result
 
 /// The bytes that a client asks for.
 fn data(payload: &Payload) -> Result<Bytes, Crash> {
-    let value: Value = match payload {
-        Payload::Binary(data) => return Ok(data.clone()),
-        Payload::Json(json) => json.parse()?,
+    let Ok(fields) = payload.parse::<term::Fields>() else {
+        return match payload {
+            Payload::Binary(data) => Ok(data.clone()),
+            Payload::Json(_) => Ok(DATA),
+        };
     };
-    if let Some(text) = value.get("base64").and_then(Value::as_str) {
-        return Ok(STANDARD.decode(text)?.into());
+    if let Some(text) = fields.get("base64") {
+        return Ok(STANDARD.decode(serde_json::from_str::<String>(text.get())?)?.into());
     }
-    match value.get("size").and_then(Value::as_u64) {
-        Some(size) => Ok(vec![7; usize::try_from(size)?].into()),
-        None => Ok(Bytes::from_static(&[0, 1, 2, 253, 254, 255])),
+    match fields.get("size") {
+        Some(size) => match serde_json::from_str(size.get())? {
+            size @ ..=MAX_DATA => Ok(vec![7; size].into()),
+            size => Err(Crash::new(format!("{size} bytes are too many"))),
+        },
+        None => Ok(DATA),
     }
 }
 
+/// Nobody may take all memory.
+const MAX_DATA: usize = 64 << 20;
+
+/// The bytes for those who do not ask for any.
+const DATA: Bytes = Bytes::from_static(&[0, 1, 2, 253, 254, 255]);
+
 fn reply_later<S: AppSocket>(event: &str, payload: Payload, cx: &Context<Echo<S>>) -> Result<Flow, Crash> {
-    #[derive(Deserialize)]
-    struct Delay {
-        #[serde(default = "default_delay")]
-        ms: u64,
-    }
     let (to, handle) = (cx.reply_to()?, cx.handle());
     if event == "async_reply_twice" {
         handle.send(Info::Reply(to.clone(), payload.clone()))?;
         handle.send(Info::Reply(to, payload))?;
         return Ok(Flow::Continue);
     }
-    let Delay { ms } = payload.parse().map_err(|error: PayloadError| Crash::from(error))?;
+    let ms: u64 = match payload.parse::<term::Fields>()?.get("ms") {
+        Some(ms) => serde_json::from_str(ms.get())?,
+        None => 100,
+    };
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(ms)).await;
         // The channel may be gone, as any receiver of a timer.
@@ -258,6 +296,7 @@ fn reply_later<S: AppSocket>(event: &str, payload: Payload, cx: &Context<Echo<S>
     Ok(Flow::Continue)
 }
 
-fn default_delay() -> u64 {
-    100
+/// `1..n` of the original, which counts down if `n` is less than one.
+pub(super) fn range_from_one(n: i64) -> Box<dyn Iterator<Item = i64> + Send> {
+    if n >= 1 { Box::new(1..=n) } else { Box::new((n..=1).rev()) }
 }

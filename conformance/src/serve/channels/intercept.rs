@@ -3,15 +3,16 @@
 use std::marker::PhantomData;
 
 use phoenix_server::{Broadcast, Channel, Context, Crash, End, Flow, JoinError, Payload, Status};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Member;
 use crate::serve::app::Ctl;
 use crate::serve::sockets::AppSocket;
+use crate::serve::term::{self, Fields, Term};
 
 pub(super) struct Intercept<S> {
     member: Member,
-    name: Value,
+    name: Term,
     socket: PhantomData<S>,
 }
 
@@ -21,8 +22,10 @@ impl<S: AppSocket> Channel for Intercept<S> {
     const INTERCEPTS: &'static [&'static str] = &["shout"];
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
-        let mut params: Map<String, Value> = params.parse()?;
-        let name = params.remove("name").filter(|name| !name.is_null()).unwrap_or_else(|| "?".into());
+        let name = match term::truthy(&params, "name")? {
+            Some(name) => name,
+            None => term::text("?")?,
+        };
         Ok((Self { member: Member::new(cx), name, socket: PhantomData }, Payload::EMPTY))
     }
 
@@ -47,19 +50,26 @@ impl<S: AppSocket> Channel for Intercept<S> {
     }
 
     async fn handle_out(&mut self, broadcast: &Broadcast, cx: &mut Context<Self>) -> Result<Flow, Crash> {
-        let mut payload: Map<String, Value> = broadcast.payload.parse()?;
-        if payload.get("drop") == Some(&self.name) {
+        let mut fields: Fields = broadcast.payload.parse()?;
+        if self.is_named(fields.get("drop")) {
             return Ok(Flow::Continue);
         }
-        if payload.get("stop") == Some(&self.name) {
+        if self.is_named(fields.get("stop")) {
             return Ok(Flow::Stop);
         }
-        payload.insert("seen_by".to_owned(), self.name.clone());
-        cx.push("shout", Value::Object(payload))?;
+        fields.insert("seen_by".to_owned(), self.name.clone());
+        cx.push("shout", Payload::json(&fields)?)?;
         Ok(Flow::Continue)
     }
 
     async fn terminate(&mut self, end: End, _: &mut Context<Self>) {
         self.member.terminated(end);
+    }
+}
+
+impl<S> Intercept<S> {
+    fn is_named(&self, name: Option<&Term>) -> bool {
+        let value = |term: &Term| serde_json::from_str::<Value>(term.get()).ok();
+        name.is_some_and(|name| name.get() == self.name.get() || value(name) == value(&self.name))
     }
 }

@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
-use phoenix_server::{Channel, Context, Crash, End, Flow, JoinError, Payload};
-use serde::Deserialize;
+use phoenix_server::{Channel, Context, Crash, End, Flow, JoinError, Json, Payload, PayloadError};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Member;
 use crate::serve::app::Ctl;
 use crate::serve::sockets::AppSocket;
+use crate::serve::term;
 
 /// Refuses every join.
 pub(super) struct Deny<S>(PhantomData<S>);
@@ -33,6 +34,14 @@ impl<S: AppSocket> Channel for Deny<S> {
     }
 }
 
+/// The reply of [`JoinReply`].
+#[derive(Serialize)]
+struct Accepted<'a> {
+    topic: &'a str,
+    you_sent: &'a Json,
+    n: u8,
+}
+
 /// Accepts with a payload.
 pub(super) struct JoinReply<S>(Member, PhantomData<S>);
 
@@ -44,7 +53,10 @@ impl<S: AppSocket> Channel for JoinReply<S> {
         let reply = match cx.topic() {
             "joinreply:binary" => Payload::Binary(Bytes::from_static(&[1, 2, 3])),
             "joinreply:list" => json!([1, 2, 3]).into(),
-            topic => json!({"topic": topic, "you_sent": params.parse::<serde_json::Value>()?, "n": 1}).into(),
+            topic => {
+                let you_sent = params.as_json().ok_or(PayloadError::Binary)?;
+                Payload::json(&Accepted { topic, you_sent, n: 1 })?
+            }
         };
         Ok((Self(Member::new(cx), PhantomData), reply))
     }
@@ -103,11 +115,10 @@ impl<S: AppSocket> Channel for SlowJoin<S> {
     type Info = Ctl;
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
-        #[derive(Deserialize)]
-        struct Delay {
-            ms: Option<u64>,
-        }
-        let ms = params.parse::<Delay>()?.ms.unwrap_or(500);
+        let ms: u64 = match term::truthy(&params, "ms")? {
+            Some(ms) => serde_json::from_str(ms.get())?,
+            None => 500,
+        };
         tokio::time::sleep(Duration::from_millis(ms)).await;
         Ok((Self(Member::new(cx), PhantomData), json!({"slept": ms}).into()))
     }

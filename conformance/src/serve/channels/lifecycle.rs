@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use phoenix_server::{Channel, Context, Crash, End, Flow, JoinError, Payload};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::Member;
 use super::joins::echo;
 use crate::serve::app::{Ctl, app};
 use crate::serve::sockets::AppSocket;
+use crate::serve::term;
 
 /// Something that follows the join, or a control route.
 pub(super) enum Info {
@@ -32,14 +32,11 @@ impl<S: AppSocket> Channel for SelfStop<S> {
     type Info = Info;
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
-        #[derive(Deserialize)]
-        struct Delay {
-            ms: Option<u64>,
-        }
         let handle = cx.handle();
-        match params.parse::<Delay>()?.ms {
+        match term::at(&params, "ms")? {
             None => handle.send(Info::Go)?,
             Some(ms) => {
+                let ms = serde_json::from_str(ms.get())?;
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     // The channel may be gone, as any receiver of a timer.
@@ -56,10 +53,20 @@ impl<S: AppSocket> Channel for SelfStop<S> {
 
     async fn handle_info(&mut self, info: Info, cx: &mut Context<Self>) -> Result<Flow, Crash> {
         let how = cx.topic().strip_prefix("selfstop:").unwrap_or_default();
+        self.0.ending(match how {
+            "normal" | "push_then_stop" | "exit_normal" => ":normal",
+            "shutdown" => ":shutdown",
+            "tuple" => "{:shutdown, :because}",
+            "raise" => r#"{%RuntimeError{message: "selfstop"}, []}"#,
+            "boom" => ":boom",
+            _ => "{:function_clause, []}",
+        });
         match (info, how) {
             (Info::Go, "normal" | "shutdown" | "tuple") => Ok(Flow::Stop),
             (Info::Go, "raise") => panic!("selfstop"),
             (Info::Go, "exit_normal") => {
+                // An exit of its own runs the last callback, one from outside does not.
+                self.0.terminated(End::Crashed);
                 cx.handle().abort()?;
                 Ok(Flow::Continue)
             }
@@ -141,7 +148,7 @@ impl<S: AppSocket> Channel for Trap<S> {
         }
         self.0.terminated(end);
         let farewell = cx
-            .push("terminating", json!({"reason": end.to_string()}))
+            .push("terminating", json!({"reason": super::reason(end)}))
             .and_then(|()| cx.broadcast("someone_left", Payload::EMPTY));
         if let Err(error) = farewell {
             app().log(json!({"callback": "terminate", "topic": cx.topic(), "error": error.to_string()}));

@@ -46,7 +46,8 @@ pub(super) fn bench(router: &mut Router<BenchSocket>) {
 struct Member {
     topic: String,
     join_ref: Value,
-    _membership: Membership,
+    reason: Option<&'static str>,
+    membership: Option<Membership>,
 }
 
 impl Member {
@@ -54,8 +55,19 @@ impl Member {
         Self {
             topic: cx.topic().to_owned(),
             join_ref: reference(cx.join_ref()),
-            _membership: app().enlist(cx.handle()),
+            reason: None,
+            membership: Some(app().enlist(cx.handle(), C::TRAP_EXIT)),
         }
+    }
+
+    /// Control routes find channels by their subscription: without it they do not reach this one any more.
+    fn unlist(&mut self) {
+        self.membership = None;
+    }
+
+    /// Says why the channel is about to end, which the server does not distinguish as finely as the original.
+    fn ending(&mut self, reason: &'static str) {
+        self.reason = Some(reason);
     }
 
     fn terminated(&self, end: End) {
@@ -63,8 +75,27 @@ impl Member {
             "callback": "terminate",
             "topic": self.topic,
             "join_ref": self.join_ref,
-            "reason": end.to_string(),
+            "reason": self.reason.unwrap_or_else(|| reason(end)),
         }));
+    }
+}
+
+/// The reason of an end in the notation of the original.
+fn reason(end: End) -> &'static str {
+    match end {
+        End::Left => "{:shutdown, :left}",
+        End::Stopped => ":normal",
+        End::Crashed => "{%RuntimeError{}, []}",
+        End::Replaced => "{:shutdown, :duplicate_join}",
+        End::LocalClosed => "{:shutdown, :local_closed}",
+        End::PeerClosed => "{:shutdown, :peer_closed}",
+        End::IdleTimeout => "{:shutdown, :read_timeout}",
+        End::Disconnected => "{:shutdown, :disconnected}",
+        End::Draining => "{:shutdown, :draining}",
+        End::ProtocolError => "{:shutdown, {:deserializing, :protocol_error}}",
+        End::TooSlow => "{:shutdown, :too_slow}",
+        End::Inactive => "{:shutdown, :inactive}",
+        _ => ":internal",
     }
 }
 

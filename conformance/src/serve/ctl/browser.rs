@@ -33,11 +33,8 @@ pub(super) fn session(headers: &HeaderMap, params: &Map<String, Value>) -> Resul
     let now = now();
     let store = &app().sessions;
     let mut session = store.decode(headers, now).unwrap_or_default();
-    let known = session.0.get(CSRF_KEY).and_then(Value::as_str).and_then(|state| state.parse().ok());
-    let state = match known {
-        Some(state) => state,
-        None => CsrfState::new(random()?),
-    };
+    // A new one every time: the original does not load the one of the session either.
+    let state = CsrfState::new(random()?);
     let user = params.get("user").cloned().unwrap_or_else(|| "bob".into());
     session.0.insert("user".to_owned(), user);
     session.0.insert(CSRF_KEY.to_owned(), state.as_str().into());
@@ -48,7 +45,7 @@ pub(super) fn session(headers: &HeaderMap, params: &Map<String, Value>) -> Resul
 
 fn random() -> Result<[u8; 18], Refusal> {
     let mut bytes = [0; 18];
-    getrandom::fill(&mut bytes).map_err(|_| Refusal::NotFound)?;
+    getrandom::fill(&mut bytes).map_err(|_| Refusal::Failed)?;
     Ok(bytes)
 }
 

@@ -23,16 +23,22 @@ enum Refusal {
     /// Query or body are malformed, or a parameter is missing.
     BadRequest,
     NotFound,
+    /// The client accepts no JSON.
+    NotAcceptable,
+    /// A parameter makes the action fail.
+    Failed,
 }
 
 /// Answers a request.
 pub(super) async fn ctl(endpoint: &Endpoint, request: Request<'_>) -> Response<Bytes> {
     let mut response = respond(endpoint, &request).await.unwrap_or_else(|refusal| {
-        let (status, detail) = match refusal {
-            Refusal::BadRequest => (StatusCode::BAD_REQUEST, "Bad Request"),
-            Refusal::NotFound => (StatusCode::NOT_FOUND, "Not Found"),
+        let status = match refusal {
+            Refusal::BadRequest => StatusCode::BAD_REQUEST,
+            Refusal::NotFound => StatusCode::NOT_FOUND,
+            Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let mut response = json_response(&json!({"errors": {"detail": detail}}));
+        let mut response = json_response(&json!({"errors": {"detail": status.canonical_reason()}}));
         *response.status_mut() = status;
         response
     });
@@ -42,14 +48,28 @@ pub(super) async fn ctl(endpoint: &Endpoint, request: Request<'_>) -> Response<B
 }
 
 async fn respond(endpoint: &Endpoint, request: &Request<'_>) -> Result<Response<Bytes>, Refusal> {
-    let action = request.path.strip_prefix("/ctl/").ok_or(Refusal::NotFound)?;
+    // Parameters are read before anybody asks who they are for.
+    let params = params(request)?;
+    let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let action = match *segments {
+        ["ctl", action] => action,
+        ["ctl", "log", "clear"] => "log/clear",
+        _ => return Err(Refusal::NotFound),
+    };
     // A HEAD request is answered like GET; the HTTP server leaves the body out.
     let post = match *request.method {
         Method::GET | Method::HEAD => false,
         Method::POST => true,
         _ => return Err(Refusal::NotFound),
     };
-    let params = params(request)?;
+    let is_known = match action {
+        "page" | "phoenix.js" | "session" => !post,
+        "ping" | "log" | "stats" => !post && accepts_json(request.headers)?,
+        _ => post && POST_ACTIONS.contains(&action) && accepts_json(request.headers)?,
+    };
+    if !is_known {
+        return Err(Refusal::NotFound);
+    }
     match (post, action) {
         (false, "page") => Ok(browser::page()),
         (false, "phoenix.js") => browser::phoenix_js().await,
@@ -68,6 +88,19 @@ async fn respond(endpoint: &Endpoint, request: &Request<'_>) -> Result<Response<
     }
 }
 
+const POST_ACTIONS: [&str; 7] =
+    ["log/clear", "broadcast", "broadcast_binary", "disconnect", "kill", "drain", "info"];
+
+/// # Errors
+/// [`Refusal::NotAcceptable`] if the client accepts other types only.
+fn accepts_json(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let accepted = accept.trim().is_empty()
+        || types.any(|range| matches!(range, "*/*" | "application/*" | "application/json"));
+    if accepted { Ok(true) } else { Err(Refusal::NotAcceptable) }
+}
+
 /// The parameters of the query, and of the body, which win.
 fn params(request: &Request<'_>) -> Result<Map<String, Value>, Refusal> {
     let query = |text: &str| match Params::parse(text).map(|params| json!(params)) {
@@ -75,6 +108,9 @@ fn params(request: &Request<'_>) -> Result<Map<String, Value>, Refusal> {
         _ => Err(Refusal::BadRequest),
     };
     let mut params = query(request.query)?;
+    if !matches!(*request.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+        return Ok(params);
+    }
     let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match content_type.map(|value| value.split(';').next().unwrap_or_default().trim()) {
         Some("application/json") if !request.body.is_empty() => {
@@ -137,6 +173,35 @@ mod tests {
         {
             assert_eq!(call(method, path, "").await, (StatusCode::NOT_FOUND, detail.clone()));
         }
+    }
+
+    #[tokio::test]
+    async fn who_accepts_no_json_gets_none() {
+        let endpoint = crate::serve::endpoint::endpoint().unwrap();
+        for (accept, status) in [
+            ("text/html,*/*;q=0.8", StatusCode::OK),
+            ("application/json", StatusCode::OK),
+            ("text/html", StatusCode::NOT_ACCEPTABLE),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            let request =
+                Request { method: &Method::GET, path: "/ctl/ping", query: "", headers: &headers, body: b"" };
+            assert_eq!(ctl(&endpoint, request).await.status(), status, "{accept}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_raises_in_the_original_is_told() {
+        for body in [r#"{"topic":"t","event":"e","base64":"?"}"#, r#"{"topic":"t","event":1,"base64":""}"#] {
+            let (status, answer) = call(Method::POST, "/ctl/broadcast_binary", body).await;
+            assert_eq!(status, StatusCode::OK);
+            assert!(answer["result"].as_str().unwrap().starts_with("raised: "));
+        }
+        assert_eq!(
+            call(Method::POST, "/ctl/disconnect", r#"{"id":1}"#).await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
     }
 
     #[tokio::test]
