@@ -49,6 +49,8 @@
 //! * [`SocketOptions`] and [`WebSocketOptions`] are the options of Phoenix with their defaults; [`CheckOrigin`],
 //!   [`ConnectInfo`], [`Signer`] and [`SessionStore`] say who comes from where.
 //!
+//! * [`testing`] talks to channels in tests, without a network.
+//!
 //! # Concurrency
 //!
 //! A connection is one task, which also polls the callbacks of its channels. Callbacks of one channel run one after
@@ -84,6 +86,7 @@ mod registry;
 mod runner;
 mod shield;
 mod socket;
+pub mod testing;
 mod transport;
 mod websocket;
 

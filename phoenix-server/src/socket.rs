@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -89,6 +89,9 @@ pub(crate) trait Handler: Send + Sync {
 pub(crate) trait Connected: Send + Sync {
     fn id(&self) -> Option<String>;
 
+    /// Alive as long as the socket is.
+    fn watch(&self) -> Weak<dyn Any + Send + Sync>;
+
     fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> BoxFuture<'static, Joined>;
 }
 
@@ -104,6 +107,17 @@ struct ConnectedSocket<S> {
 
 /// The handler of a socket type, its routes validated.
 pub(crate) fn handler<S: Socket>() -> Result<Arc<dyn Handler>, PatternError> {
+    Ok(typed_handler::<S>()?)
+}
+
+/// A socket of the application's own making, with its routes.
+pub(crate) fn connected<S: Socket>(socket: S) -> Result<(Arc<Routes>, Arc<dyn Connected>), PatternError> {
+    let handler = typed_handler::<S>()?;
+    let routes = Arc::clone(&handler.routes);
+    Ok((routes, Arc::new(ConnectedSocket { socket: Arc::new(socket), handler })))
+}
+
+fn typed_handler<S: Socket>() -> Result<Arc<SocketHandler<S>>, PatternError> {
     let mut router = Router::<S> { routes: Routes::default(), joins: Vec::new(), error: None };
     S::channels(&mut router);
     match router.error {
@@ -132,6 +146,11 @@ impl<S: Socket> Handler for SocketHandler<S> {
 impl<S: Socket> Connected for ConnectedSocket<S> {
     fn id(&self) -> Option<String> {
         self.socket.id()
+    }
+
+    fn watch(&self) -> Weak<dyn Any + Send + Sync> {
+        let weak: Weak<S> = Arc::downgrade(&self.socket);
+        weak
     }
 
     fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> BoxFuture<'static, Joined> {

@@ -1,5 +1,6 @@
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use phoenix_proto::server::{Config, Connection};
@@ -62,6 +63,11 @@ impl Default for Timeouts {
 impl Accepted {
     pub(crate) fn new(parts: AcceptedParts) -> Self {
         Self { parts }
+    }
+
+    /// Alive as long as the connection or one of its channels is.
+    pub(crate) fn watch(&self) -> Weak<dyn Any + Send + Sync> {
+        self.parts.socket.watch()
     }
 
     /// Connects the session with a transport. The future it returns is the connection: it ends when the

@@ -20,6 +20,7 @@ use crate::pubsub::PubSub;
 use crate::refused::{empty, error_page};
 use crate::registry::Registry;
 use crate::socket::{Connected, Handler};
+use crate::testing::TRANSPORT;
 use crate::{QueueLimits, Refused};
 
 /// What every transport of a mount asks before there is a connection (protocol §7): the origin, the version,
@@ -124,6 +125,16 @@ impl Admission {
             queue: shared.socket.queue.clone(),
             registry: Arc::clone(shared.registry),
         })
+    }
+
+    /// How [`testing`](crate::testing) connects: with the connect info of the WebSocket, and without an idle timeout.
+    pub(super) fn for_test(options: &SocketOptions, shared: &Shared<'_>) -> Result<Self, EndpointError> {
+        let mut test = TransportOptions::new("").timeout(None);
+        if let Some(websocket) = &options.websocket {
+            test.check_origin.clone_from(&websocket.check_origin);
+            test.connect_info = websocket.connect_info.clone();
+        }
+        Self::new(TRANSPORT, test, shared)
     }
 
     pub(super) fn transport(&self) -> &'static str {

@@ -84,6 +84,17 @@ impl Endpoint {
         Err(AcceptError::NotFound)
     }
 
+    /// Asks the socket that is mounted at the path of the request whether it accepts a test.
+    pub(crate) async fn accept_for_test(&self, request: &HttpRequest) -> Result<Accepted, AcceptError> {
+        for mount in &self.inner.mounts {
+            if let Some((admission, path)) = mount.find_test(request.routed_path()) {
+                let params = admission.params(&path?, request)?;
+                return admission.connect(params, request, None, &self.inner.pubsub).await;
+            }
+        }
+        Err(AcceptError::NotFound)
+    }
+
     /// The PubSub that all sockets of this endpoint share.
     pub fn pubsub(&self) -> &PubSub {
         &self.inner.pubsub

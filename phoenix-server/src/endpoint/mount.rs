@@ -15,6 +15,8 @@ use crate::socket::Handler;
 pub(super) struct Mount {
     websocket: Option<(PathPattern, WebSocketMount)>,
     custom: Vec<(PathPattern, Admission)>,
+    /// For [`testing`](crate::testing), at the path of the mount itself.
+    test: (PathPattern, Admission),
     registry: Arc<Registry>,
     drainer: DrainOptions,
 }
@@ -44,7 +46,8 @@ impl Mount {
             Ok((pattern, Admission::new(name, transport.clone(), &shared)?))
         });
         let custom = custom.collect::<Result<_, EndpointError>>()?;
-        Ok(Self { websocket, custom, registry, drainer: options.drainer.clone() })
+        let test = (PathPattern::new(path, "")?, Admission::for_test(options, &shared)?);
+        Ok(Self { test, websocket, custom, registry, drainer: options.drainer.clone() })
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Found> {
@@ -62,6 +65,12 @@ impl Mount {
             .iter()
             .filter(|(_, admission)| admission.transport() == name)
             .find_map(|(pattern, admission)| Some((admission, pattern.match_path(path).transpose()?)))
+    }
+
+    /// How tests connect, if the path is that of the mount, with the variables of the path.
+    pub(super) fn find_test(&self, path: &str) -> Option<(&Admission, Result<PathParams, ParamsError>)> {
+        let (pattern, admission) = &self.test;
+        Some((admission, pattern.match_path(path).transpose()?))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
