@@ -72,8 +72,7 @@ impl Driver {
     /// Carries the outputs of the machine out; when to wake it next, and whether all is over.
     fn pump(&mut self) -> (Option<Instant>, bool) {
         let shared = Arc::clone(&self.shared);
-        let mut calls = Vec::new();
-        let ended = shared.with(|core| {
+        shared.with(|core| {
             while let Some(transmit) = self.staged.take().or_else(|| core.machine.poll_transmit()) {
                 if let Err(transmit) = self.transmit(transmit) {
                     self.staged = Some(transmit);
@@ -83,17 +82,19 @@ impl Driver {
             while let Some(command) = core.machine.poll_command() {
                 self.execute(command);
             }
-            while let Some(event) = core.machine.poll_event() {
-                core.tell(event, &shared.events, &mut calls);
-            }
-            let finished = core.abandoned && core.machine.state() == ConnectionState::Closed;
-            (core.machine.poll_timeout(), finished)
         });
         self.close_if_sent();
-        for call in calls {
-            call.run();
+        let mut calls = Vec::new();
+        // One event after the other: a callback that adds or removes callbacks does so for the next event.
+        while shared.with(|core| core.tell_next(&shared.events, &mut calls)) {
+            for call in calls.drain(..) {
+                call.run();
+            }
         }
-        ended
+        shared.with(|core| {
+            let finished = core.abandoned && core.machine.state() == ConnectionState::Closed;
+            (core.machine.poll_timeout(), finished)
+        })
     }
 
     fn transmit(&self, transmit: Transmit) -> Result<(), Transmit> {

@@ -148,8 +148,19 @@ pub(crate) fn now() -> Instant {
 }
 
 impl Core {
-    /// Tells an event to everybody whom it concerns, and collects the callbacks that are due.
-    pub(crate) fn tell(
+    /// Tells the next event to everybody whom it concerns, and collects the callbacks that are due; false when
+    /// there is none.
+    pub(crate) fn tell_next(
+        &mut self,
+        connections: &broadcast::Sender<ConnectionEvent>,
+        calls: &mut Vec<Call>,
+    ) -> bool {
+        let Some(event) = self.machine.poll_event() else { return false };
+        self.tell(event, connections, calls);
+        true
+    }
+
+    fn tell(
         &mut self,
         event: SocketEvent,
         connections: &broadcast::Sender<ConnectionEvent>,
@@ -283,7 +294,7 @@ impl Core {
 }
 
 impl Call {
-    pub(crate) fn run(&self) {
+    pub(crate) fn run(self) {
         guarded(|| (self.callback)(&self.event, self.join_ref.as_ref()));
     }
 }

@@ -16,15 +16,19 @@ const PHX: &str = env!("CARGO_BIN_EXE_phx");
 fn a_session_in_a_terminal() -> Result<(), rexpect::error::Error> {
     let mut command = Command::new(PHX);
     command.args([&format!("ws://{}/socket", serve()), "room:lobby"]);
-    let mut terminal = spawn_command(command, Some(20_000))?;
+    // It waits for what is printed; the limit is for a program that hangs.
+    let mut terminal = spawn_command(command, Some(120_000))?;
     terminal.exp_string("[1 1] room:lobby phx_join {}")?;
     terminal.exp_string("[1 1] room:lobby reply ok {}  (")?;
+    terminal.exp_string("[1 -] room:lobby presence_state present: bob")?;
     terminal.send_line("say {\"text\":\"hi\"}")?;
     terminal.exp_string("[1 2] room:lobby say {\"text\":\"hi\"}")?;
     terminal.exp_string("[1 2] room:lobby reply ok {\"text\":\"hi\"}  (")?;
     terminal.exp_string("[- -] room:lobby presence_diff presence: +ann")?;
     terminal.send_line("push refuse {}")?;
     terminal.exp_string("! push: the push was refused")?;
+    terminal.send_line("presence")?;
+    terminal.exp_string("present: bob (1) ann (1)")?;
     terminal.send_line("topics")?;
     terminal.exp_string("* room:lobby joined")?;
     terminal.send_line("push say {oops")?;
@@ -46,7 +50,7 @@ fn a_script_in_a_pipe_and_its_recording() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"push say {\"n\":1}\nping\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"push say {\"n\":1}\nping\npresence\ntopics\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let lines = json_lines(&output.stdout);
@@ -54,6 +58,10 @@ fn a_script_in_a_pipe_and_its_recording() {
     let reply = lines.iter().find(is_reply).expect("a reply");
     assert_eq!((&reply["topic"], &reply["join_ref"]), (&json!("room:lobby"), &json!("1")));
     assert!(reply["took_ms"].is_number());
+    assert!(lines.iter().any(|line| line["present"] == json!({ "ann": 1, "bob": 1 })));
+    assert!(
+        lines.iter().any(|line| (&line["topic"], &line["state"]) == (&json!("room:lobby"), &json!("joined")))
+    );
 
     let recording = json_lines(&std::fs::read(&file).unwrap());
     std::fs::remove_file(&file).unwrap();
@@ -63,6 +71,7 @@ fn a_script_in_a_pipe_and_its_recording() {
         .map(|line| format!("{} {}", line["dir"], line["kind"]).replace('"', ""))
         .collect();
     assert_eq!(kinds[..4], ["c2s open", "s2c open_response", "c2s text", "s2c text"]);
+    assert_eq!(kinds.last().unwrap(), "s2c tcp_fin");
     assert_eq!(kinds.iter().filter(|kind| *kind == "c2s close").count(), 1);
     assert_eq!(recording[1]["query"], "a=b&vsn=2.0.0");
     assert_eq!(recording[3]["data"], r#"["1","1","room:lobby","phx_join",{}]"#);
@@ -87,7 +96,7 @@ fn a_failure_is_told_by_the_exit_code() {
     assert!(script("push say {}\nleave\n").success());
 }
 
-/// Starts a server that answers every message, and tells about ann after a `say`.
+/// Starts a server that answers every message, and tells about bob after a join and about ann after a `say`.
 fn serve() -> SocketAddr {
     let (sender, address) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -103,8 +112,13 @@ fn serve() -> SocketAddr {
                 let payload = json!({ "status": status, "response": message[4] });
                 let reply = json!([message[0], message[1], message[2], "phx_reply", payload]);
                 socket.send(Message::Text(reply.to_string().into())).await.unwrap();
+                let one = |reference: &str| json!({ "metas": [{ "phx_ref": reference }] });
+                if message[3] == "phx_join" {
+                    let state = json!([message[0], null, message[2], "presence_state", { "bob": one("1") }]);
+                    socket.send(Message::Text(state.to_string().into())).await.unwrap();
+                }
                 if message[3] == "say" {
-                    let diff = json!({ "joins": { "ann": { "metas": [] } }, "leaves": {} });
+                    let diff = json!({ "joins": { "ann": one("2") }, "leaves": {} });
                     let diff = json!([null, null, message[2], "presence_diff", diff]);
                     socket.send(Message::Text(diff.to_string().into())).await.unwrap();
                 }

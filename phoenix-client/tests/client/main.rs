@@ -2,5 +2,7 @@
 
 mod long_poll;
 mod presence;
+mod readme;
 mod server;
+mod tls;
 mod websocket;

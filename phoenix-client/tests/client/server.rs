@@ -101,6 +101,14 @@ impl Peer {
         self.socket.send(message).await.expect("connected");
     }
 
+    /// Sends several frames in one go.
+    pub(crate) async fn send_frames(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            self.socket.feed(message).await.expect("connected");
+        }
+        self.socket.flush().await.expect("connected");
+    }
+
     /// Answers a message.
     pub(crate) async fn reply(&mut self, message: &Value, status: &str, response: &Value) {
         let payload = json!({ "status": status, "response": response });

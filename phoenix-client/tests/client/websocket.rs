@@ -227,6 +227,33 @@ async fn callbacks_are_called_in_order_and_may_panic() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callbacks_come_and_go_between_two_messages() {
+    let (socket, mut peer, _arrivals) = connected().await;
+    let room = socket.channel("room", ());
+    let joining = room.join();
+    peer.join("room").await;
+    joining.await.unwrap();
+    let (sender, mut called) = tokio::sync::mpsc::unbounded_channel();
+    let (own, once) = (room.clone(), Arc::new(Mutex::new(None)));
+    let (id, told) = (Arc::clone(&once), sender.clone());
+    *once.lock().unwrap() = Some(room.on("n", move |_| {
+        told.send("once").unwrap();
+        own.off(id.lock().unwrap().expect("set before any message"));
+        let told = told.clone();
+        own.on("n", move |_| told.send("later").unwrap());
+    }));
+    // The snapshot of the first message does not change.
+    room.on("n", move |_| sender.send("always").unwrap());
+    // Both arrive together.
+    let message = Message::text(r#"[null,null,"room","n",{}]"#);
+    peer.send_frames([message.clone(), message]).await;
+    for expected in ["once", "always", "always", "later"] {
+        assert_eq!(called.recv().await, Some(expected));
+    }
+    room.leave();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_callback_may_hold_its_channel() {
     let (socket, mut peer, _arrivals) = connected().await;
     let room = socket.channel("room", ());

@@ -22,7 +22,7 @@ pub(crate) async fn phx_records_what_can_be_replayed(world: World) {
         .kill_on_drop(true)
         .spawn()
         .expect("phx");
-    let script = "push echo {\"n\":1}\npush shout {\"n\":2}\njoin room:2 {}\nleave\n";
+    let script = "push echo {\"n\":1}\nbinary echo AQI=\npush shout {\"n\":2}\njoin room:2 {}\nleave\n";
     let mut input = child.stdin.take().expect("piped");
     input.write_all(script.as_bytes()).await.expect("it reads");
     drop(input);

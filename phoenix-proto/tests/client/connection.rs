@@ -52,6 +52,32 @@ fn parameters_and_token_are_asked_at_every_attempt() {
 }
 
 #[test]
+fn a_duration_of_zero_is_the_default() {
+    let mut config = Config::new(ENDPOINT);
+    (config.timeout, config.heartbeat_interval) = (Duration::ZERO, Duration::ZERO);
+    config.long_poll_timeout = Duration::ZERO;
+    let rig = Rig::new(config);
+    let config = rig.socket.config();
+    let seconds =
+        [config.timeout, config.heartbeat_interval, config.long_poll_timeout].map(|time| time.as_secs());
+    assert_eq!(seconds, [10, 30, 20]);
+}
+
+#[test]
+fn channels_are_told_how_their_connection_ended() {
+    for (closed, cause) in [
+        (Closed::failed(), ChannelError::ConnectionFailed),
+        (Closed::by_frame(Some(1012), "restart"), ChannelError::ConnectionClosed),
+        (Closed::by_frame(None, ""), ChannelError::ConnectionClosed),
+    ] {
+        let (mut rig, room) = joined(Config::new(ENDPOINT));
+        rig.closed(closed.clone());
+        let errored = SocketEvent::ChannelErrored { channel: room, cause };
+        assert_eq!(rig.events(), [errored, SocketEvent::Closed { closed, reconnecting: true }]);
+    }
+}
+
+#[test]
 fn reconnects_follow_the_table_and_an_open_connection_resets_it() {
     let mut rig = rig();
     rig.connect();

@@ -63,6 +63,15 @@ impl Console {
         }
     }
 
+    /// The answer to a question about the client itself.
+    pub(crate) fn fact(&self, text: &str, object: Value) {
+        if self.json {
+            self.object(object);
+        } else {
+            self.print(text);
+        }
+    }
+
     /// Text for people only.
     pub(crate) fn help(&self, text: &str) {
         if !self.json {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use phoenix_client::{Channel, ChannelState, Outcome, Payload, Socket};
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use phoenix_client::{ChannelState, Outcome, Payload, Presence, Socket};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::task::JoinSet;
 
@@ -17,7 +19,7 @@ pub(crate) struct Prompt {
     console: Arc<Console>,
     /// Whether a command waits for the end of the one before, as a script expects.
     one_by_one: bool,
-    channels: BTreeMap<String, Channel>,
+    channels: BTreeMap<String, Presence>,
     /// The topic that commands without one are about.
     topic: Option<String>,
     /// What is under way; false is a failure.
@@ -29,8 +31,10 @@ const HELP: &str = "\
 join TOPIC [PARAMS]     join a channel, and make it the current one
 leave [TOPIC]           leave it
 push EVENT [PAYLOAD]    push JSON to the current channel; EVENT [PAYLOAD] alone does the same
+binary EVENT BASE64     push bytes to the current channel
 topic TOPIC             make a joined channel the current one
 topics                  list the channels
+presence                list who is in the current channel, with the number of metas
 ping                    measure a round trip
 quit                    disconnect and end";
 
@@ -95,23 +99,29 @@ impl Prompt {
                     return Err("join what?".to_owned());
                 }
                 let channel = self.socket.channel(topic, payload(params)?);
+                self.channels.insert(topic.to_owned(), channel.presence());
                 self.watch("join", channel.join());
-                self.channels.insert(topic.to_owned(), channel);
                 self.topic = Some(topic.to_owned());
             }
             "leave" => {
                 let topic = if rest.is_empty() { self.topic.take() } else { Some(rest.to_owned()) };
-                let channel = topic.and_then(|topic| self.channels.remove(&topic));
-                let channel = channel.ok_or("no such channel")?;
-                self.watch("leave", channel.leave());
+                let presence = topic.and_then(|topic| self.channels.remove(&topic));
+                let presence = presence.ok_or("no such channel")?;
+                self.watch("leave", presence.channel().leave());
             }
             "topic" if self.channels.contains_key(rest) => self.topic = Some(rest.to_owned()),
             "topic" => return Err(format!("{rest:?} is not joined")),
             "topics" => self.list(),
+            "presence" => self.list_present()?,
             "ping" => self.watch("ping", self.socket.ping()),
             "push" => {
                 let (event, rest) = split(rest);
                 self.push(event, rest)?;
+            }
+            "binary" => {
+                let (event, rest) = split(rest);
+                let bytes = STANDARD.decode(rest).map_err(|error| format!("not base64: {error}"))?;
+                self.watch("push", self.current()?.channel().push_binary(event, bytes));
             }
             event => self.push(event, rest)?,
         }
@@ -119,24 +129,38 @@ impl Prompt {
     }
 
     fn push(&mut self, event: &str, rest: &str) -> Result<(), String> {
-        let channel = self.topic.as_ref().and_then(|topic| self.channels.get(topic));
-        let channel = channel.ok_or("no channel: join one first")?;
-        let pushed = channel.push(event, &payload(rest)?.as_json());
+        let pushed = self.current()?.channel().push(event, &payload(rest)?.as_json());
         self.watch("push", pushed);
         Ok(())
     }
 
+    fn current(&self) -> Result<&Presence, String> {
+        let presence = self.topic.as_ref().and_then(|topic| self.channels.get(topic));
+        presence.ok_or_else(|| "no channel: join one first".to_owned())
+    }
+
     fn list(&self) {
-        for (topic, channel) in &self.channels {
-            let current = if self.topic.as_ref() == Some(topic) { "*" } else { " " };
-            let state = match channel.state() {
+        for (topic, presence) in &self.channels {
+            let is_current = self.topic.as_ref() == Some(topic);
+            let state = match presence.channel().state() {
                 ChannelState::Closed => "closed",
                 ChannelState::Joining => "joining",
                 ChannelState::Joined => "joined",
                 ChannelState::Errored => "errored",
             };
-            self.console.help(&format!("{current} {topic} {state}"));
+            let mark = if is_current { "*" } else { " " };
+            let object = json!({ "topic": topic, "state": state, "current": is_current });
+            self.console.fact(&format!("{mark} {topic} {state}"), object);
         }
+    }
+
+    fn list_present(&self) -> Result<(), String> {
+        let present = self.current()?.list_by(|key, presence| (key.to_owned(), presence.metas.len()));
+        let shown: Vec<_> = present.iter().map(|(key, metas)| format!("{key} ({metas})")).collect();
+        let object: serde_json::Map<_, _> =
+            present.into_iter().map(|(key, metas)| (key, metas.into())).collect();
+        self.console.fact(&format!("present: {}", shown.join(" ")), json!({ "present": object }));
+        Ok(())
     }
 
     /// Tells when something under way has failed; what succeeds is seen on the wire.
