@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 
 use phoenix_proto::{Broadcast, Payload, Status};
+use tracing::level_filters::LevelFilter;
 
 use crate::{Context, Crash, Socket};
 
@@ -55,6 +56,13 @@ pub trait Channel: Send + Sized + 'static {
     /// Whether [`terminate`](Self::terminate) also runs when a newer join of the same topic replaces this
     /// channel, which then waits for it up to five seconds (protocol §9.4).
     const TRAP_EXIT: bool = false;
+
+    /// The level at which joins are logged (FEATURES B29), `OFF` for not at all. Parameters are shown at TRACE only, as
+    /// the [filter](crate::EndpointBuilder::filter_parameters) lets them.
+    const LOG_JOIN: LevelFilter = LevelFilter::INFO;
+
+    /// The level at which handled messages are logged (FEATURES B30), `OFF` for not at all.
+    const LOG_HANDLE_IN: LevelFilter = LevelFilter::DEBUG;
 
     /// Decides whether the client may join, and with what reply (FEATURES B1–B5).
     ///

@@ -2,10 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use phoenix_proto::{Broadcast, Payload, Ref, Serializer, Status, Text};
+use tracing::level_filters::LevelFilter;
 
 use crate::Channel;
 use crate::handle::{ChannelHandle, Link, ReplyTo, SendError};
 use crate::pubsub::{PubSub, Target, TopicGuard};
+use crate::telemetry::{Diagnostics, Site, Stopwatch};
 
 /// What a channel's callbacks can do besides returning a result.
 pub struct Context<C: Channel> {
@@ -189,6 +191,20 @@ impl<C: Channel> Context<C> {
             target,
         ));
         self.joined = true;
+    }
+
+    pub(crate) fn diagnostics(&self) -> &Diagnostics {
+        &self.link.diagnostics
+    }
+
+    /// Measures a callback, and keeps what it is given, if somebody wants to hear of it.
+    pub(crate) fn stopwatch(&self, level: LevelFilter, payload: &Payload) -> Option<(Stopwatch, Payload)> {
+        self.diagnostics().stopwatch(level).map(|watch| (watch, payload.clone()))
+    }
+
+    /// Where its callbacks run, for the log.
+    pub(crate) fn site(&self) -> Site<'_> {
+        Site { channel: std::any::type_name::<C>(), topic: &self.link.topic, transport: self.link.transport }
     }
 
     pub(crate) fn begin_message(&mut self, reference: Option<Ref>) {

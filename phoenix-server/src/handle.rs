@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::inbox::{Gone, Inbox, Item};
 use crate::pubsub::{BroadcastError, PubSub, PublishError, SubscriberId};
+use crate::telemetry::Diagnostics;
 
 /// What connects everything that acts for one channel instance with its connection.
 pub(crate) struct Link {
@@ -23,6 +24,7 @@ pub(crate) struct Link {
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) pubsub: PubSub,
     pub(crate) transport: &'static str,
+    pub(crate) diagnostics: Arc<Diagnostics>,
     /// How many infos and broadcasts wait for the channel.
     pub(crate) waiting: AtomicUsize,
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use phoenix_proto::server::{ChannelId, CloseReason};
+use phoenix_proto::server::{ChannelId, ChannelInfo, CloseReason};
 use phoenix_proto::{Broadcast, Frame};
+use tokio::sync::oneshot;
 
 use crate::handle::Place;
 
@@ -65,6 +66,8 @@ pub(crate) enum Item {
     Abort(ChannelId),
     /// End the connection.
     Close(Box<CloseReason>),
+    /// Tell what channels there are.
+    Inspect(oneshot::Sender<Vec<ChannelInfo>>),
     /// End the connection without a word.
     Cut,
 }

@@ -68,13 +68,15 @@
 //!
 //! # Logs
 //!
-//! Everything goes through `tracing`, in a span `socket` for each connection and `channel` for each callback. Payloads and
-//! tokens are not logged; but a crash is logged with the message of its error, which is yours. For logs of your own
-//! there is [`ParamFilter`].
+//! Everything goes through `tracing`, in a span `socket` for each connection and `channel` for each callback. The levels of
+//! connections, joins, messages and drains are options of sockets, channels and drains. Parameters and payloads are logged
+//! at TRACE only, as [`EndpointBuilder::filter_parameters`] lets them; a crash is logged with the message of its error,
+//! which is yours. [`Telemetry`] gets the same as events with durations, [`Endpoint::sockets`] tells who is connected.
 
 mod channel;
 mod context;
 mod crash;
+mod debug;
 mod driver;
 mod endpoint;
 mod handle;
@@ -86,6 +88,7 @@ mod registry;
 mod runner;
 mod shield;
 mod socket;
+mod telemetry;
 pub mod testing;
 mod transport;
 mod websocket;
@@ -93,6 +96,7 @@ mod websocket;
 pub use channel::{Channel, End, Flow, JoinError};
 pub use context::{Context, ReplyError};
 pub use crash::Crash;
+pub use debug::{InspectError, SocketInfo};
 pub use driver::{Accepted, Driver, WebSocket};
 pub use endpoint::{
     AcceptError, Answer, DrainOptions, Drained, Endpoint, EndpointBuilder, EndpointError, ErrorHandler,
@@ -115,9 +119,12 @@ pub use pubsub::{
 };
 pub use refused::Refused;
 pub use socket::{Router, Socket};
+pub use telemetry::{ChannelHandledIn, ChannelJoined, EndpointInit, SocketConnected, SocketDrain, Telemetry};
 pub use transport::{Disconnect, Outgoing, Transport};
 
-pub use phoenix_proto::server::CloseCode;
+pub use phoenix_proto::server::{ChannelInfo, ChannelStatus, CloseCode};
+pub use tracing::level_filters::LevelFilter;
+
 pub use phoenix_proto::{
     Broadcast, EncodeError, Event, Frame, Incoming, Json, Opcode, PatternError, Payload, PayloadError, Ref,
     Requirement, Serializer, Serializers, Status, Text, V1, V2,

@@ -6,6 +6,7 @@ use phoenix_proto::server::CloseReason;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use crate::SocketInfo;
 use crate::inbox::{Inbox, Item};
 
 /// All connections of one mount, so that they can be closed.
@@ -18,10 +19,16 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct State {
-    connections: Slab<Arc<Inbox>>,
+    connections: Slab<Entry>,
     draining: bool,
     /// What connections that are gone have dropped.
     dropped: u64,
+}
+
+struct Entry {
+    inbox: Arc<Inbox>,
+    transport: &'static str,
+    id: Option<Arc<str>>,
 }
 
 /// The entry of one connection, removed when it is dropped.
@@ -32,12 +39,17 @@ pub(crate) struct Registration {
 
 impl Registry {
     /// Adds a connection; one that comes while the mount drains is closed at once.
-    pub(crate) fn register(self: &Arc<Self>, inbox: Arc<Inbox>) -> Registration {
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        inbox: Arc<Inbox>,
+        transport: &'static str,
+        id: Option<Arc<str>>,
+    ) -> Registration {
         let mut state = self.state.lock();
         if state.draining {
             close(&inbox, CloseReason::Draining);
         }
-        let key = state.connections.insert(inbox);
+        let key = state.connections.insert(Entry { inbox, transport, id });
         drop(state);
         Registration { registry: Arc::clone(self), key }
     }
@@ -47,10 +59,21 @@ impl Registry {
         self.state.lock().connections.len()
     }
 
+    /// All connections, for people to look at.
+    pub(crate) fn list(&self, socket: &'static str) -> Vec<SocketInfo> {
+        let info = |entry: &Entry| SocketInfo {
+            socket,
+            transport: entry.transport,
+            id: entry.id.clone(),
+            inbox: Arc::downgrade(&entry.inbox),
+        };
+        self.state.lock().connections.iter().map(|(_, entry)| info(entry)).collect()
+    }
+
     /// How many frames and broadcasts clients did not get because they were too slow.
     pub(crate) fn dropped(&self) -> u64 {
         let state = self.state.lock();
-        state.dropped + state.connections.iter().map(|(_, inbox)| inbox.dropped()).sum::<u64>()
+        state.dropped + state.connections.iter().map(|(_, entry)| entry.inbox.dropped()).sum::<u64>()
     }
 
     /// Whether no more connections are accepted.
@@ -62,13 +85,13 @@ impl Registry {
     pub(crate) fn start_draining(&self) -> Vec<Arc<Inbox>> {
         let mut state = self.state.lock();
         state.draining = true;
-        state.connections.iter().map(|(_, inbox)| Arc::clone(inbox)).collect()
+        state.connections.iter().map(|(_, entry)| Arc::clone(&entry.inbox)).collect()
     }
 
     /// Asks all connections to close.
     pub(crate) fn close_all(&self, reason: &CloseReason) -> usize {
         let state = self.state.lock();
-        state.connections.iter().filter(|(_, inbox)| close(inbox, reason.clone())).count()
+        state.connections.iter().filter(|(_, entry)| close(&entry.inbox, reason.clone())).count()
     }
 
     /// Waits until there is no connection.
@@ -91,8 +114,8 @@ pub(crate) fn close(inbox: &Inbox, reason: CloseReason) -> bool {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = self.registry.state.lock();
-        if let Some(inbox) = state.connections.try_remove(self.key) {
-            state.dropped += inbox.dropped();
+        if let Some(entry) = state.connections.try_remove(self.key) {
+            state.dropped += entry.inbox.dropped();
         }
         if state.connections.is_empty() {
             self.registry.empty.notify_waiters();

@@ -49,20 +49,22 @@ pub(crate) type Joined = Result<(Box<dyn Runner>, Payload), JoinError>;
 pub(crate) fn join<C: Channel>(mut cx: Context<C>, params: Payload) -> BoxFuture<'static, Joined> {
     let span = tracing::debug_span!("channel", topic = cx.topic());
     let joining = async move {
+        let watch = cx.stopwatch(C::LOG_JOIN, &params);
         let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
+        if let (Some((watch, params)), Ok(Ok(_) | Err(JoinError::Refused(_)))) = (&watch, &joined) {
+            cx.diagnostics().channel_joined(watch, cx.site(), params, matches!(joined, Ok(Ok(_))));
+        }
         let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
         cx.joined();
         let live = Shield::new(Live { channel, cx, leaving: None });
         Ok((Box::new(live) as Box<dyn Runner>, reply))
     };
-    joining.inspect(log_join).instrument(span).boxed()
+    joining.inspect(log_crash).instrument(span).boxed()
 }
 
-fn log_join(joined: &Joined) {
-    match joined {
-        Ok(_) => tracing::info!("joined"),
-        Err(JoinError::Refused(_)) => tracing::info!("join refused"),
-        Err(JoinError::Crashed(crash)) => tracing::error!(%crash, "join crashed"),
+fn log_crash(joined: &Joined) {
+    if let Err(JoinError::Crashed(crash)) = joined {
+        tracing::error!(%crash, "join crashed");
     }
 }
 
@@ -79,7 +81,12 @@ impl<C: Channel> Live<C> {
             // The credit is given back when the message is done with.
             Work::Message { event, reference, payload, credit: _credit } => {
                 self.cx.begin_message(reference);
+                let watch = self.cx.stopwatch(C::LOG_HANDLE_IN, &payload);
                 let flow = self.channel.handle_in(event.as_str(), payload, &mut self.cx).await?;
+                if let Some((watch, payload)) = &watch {
+                    let (site, reference) = (self.cx.site(), self.cx.reference());
+                    self.cx.diagnostics().channel_handled_in(watch, site, event.as_str(), reference, payload);
+                }
                 let outcome = match flow {
                     Flow::Reply(status, payload) => {
                         self.cx.reply(status, payload)?;

@@ -79,6 +79,9 @@ impl<S: Socket> Router<S> {
 
 /// A socket type without its type: what an endpoint mounts.
 pub(crate) trait Handler: Send + Sync {
+    /// The type of the socket, for people to read.
+    fn name(&self) -> &'static str;
+
     fn routes(&self) -> &Arc<Routes>;
 
     fn connect(self: Arc<Self>, info: ConnectInfo)
@@ -127,6 +130,10 @@ fn typed_handler<S: Socket>() -> Result<Arc<SocketHandler<S>>, PatternError> {
 }
 
 impl<S: Socket> Handler for SocketHandler<S> {
+    fn name(&self) -> &'static str {
+        std::any::type_name::<S>()
+    }
+
     fn routes(&self) -> &Arc<Routes> {
         &self.routes
     }

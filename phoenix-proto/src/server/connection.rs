@@ -53,6 +53,30 @@ impl Queues {
     }
 }
 
+/// A channel of a connection, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// The topic.
+    pub topic: Text,
+    /// The `join_ref` as the client sent it.
+    pub join_ref: Option<Ref>,
+    /// What it is about.
+    pub status: ChannelStatus,
+}
+
+/// Where a channel is between its join and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelStatus {
+    /// Its join is being decided.
+    Joining,
+    /// It is joined.
+    Joined,
+    /// It is ending: its last callback runs, or a newer join waits for it to end.
+    Leaving,
+}
+
 /// Information that nobody asks for must not pile up.
 const MAX_NOTICES: usize = 64;
 
@@ -202,6 +226,19 @@ impl Connection {
     /// How many topics are joined or being joined.
     pub fn topics(&self) -> usize {
         self.slots.topics()
+    }
+
+    /// The channels, also those that are about to end (FEATURES P4).
+    pub fn channels(&self) -> impl Iterator<Item = ChannelInfo> {
+        self.slots.iter().map(|slot| ChannelInfo {
+            topic: slot.topic.clone(),
+            join_ref: slot.join_ref.clone(),
+            status: match slot.state {
+                State::Joining { .. } => ChannelStatus::Joining,
+                State::Joined => ChannelStatus::Joined,
+                State::Closing | State::Replacing { .. } => ChannelStatus::Leaving,
+            },
+        })
     }
 
     /// Whether a join is still being decided.

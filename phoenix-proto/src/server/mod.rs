@@ -52,5 +52,5 @@ mod slot;
 
 pub use command::{CloseCode, CloseReason, Command, Credit, JoinRequest, Notice, Timer};
 pub use config::Config;
-pub use connection::{Connection, Queues};
+pub use connection::{ChannelInfo, ChannelStatus, Connection, Queues};
 pub use slot::ChannelId;

@@ -13,6 +13,7 @@ use crate::inbox::Inbox;
 use crate::pubsub::{PubSub, SubscriberId, Target};
 use crate::registry::Registration;
 use crate::socket::Connected;
+use crate::telemetry::Diagnostics;
 
 /// An accepted connection that has no transport yet.
 ///
@@ -25,12 +26,13 @@ pub struct Accepted {
 pub(crate) struct AcceptedParts {
     pub(crate) socket: Arc<dyn Connected>,
     /// The topic on which the connection is told to disconnect.
-    pub(crate) id: Option<String>,
+    pub(crate) id: Option<Arc<str>>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) config: Config,
     pub(crate) timeouts: Timeouts,
     pub(crate) pubsub: PubSub,
+    pub(crate) diagnostics: Arc<Diagnostics>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) transport: &'static str,
     /// Held for as long as the connection lives.

@@ -183,6 +183,8 @@ impl<T: Transport> Driver<T> {
                     self.machine.ended(channel, now());
                 }
                 Item::Close(reason) => self.machine.close(*reason),
+                // Whoever asked may have gone.
+                Item::Inspect(answer) => drop(answer.send(self.machine.channels().collect())),
                 Item::Cut => {
                     self.end(End::Internal);
                     self.state = State::Closed;
@@ -274,6 +276,7 @@ impl<T: Transport> Driver<T> {
             serializer: Arc::clone(&self.parts.serializer),
             pubsub: self.parts.pubsub.clone(),
             transport: self.parts.transport,
+            diagnostics: Arc::clone(&self.parts.diagnostics),
             waiting: AtomicUsize::new(0),
         });
         let joining = self.parts.socket.join(route, link, payload);

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use phoenix_proto::server::Config;
 use phoenix_proto::{Serializer, VersionError};
 use thiserror::Error;
+use tracing::level_filters::LevelFilter;
 
 use super::{EndpointError, SocketOptions, TransportOptions};
 use crate::driver::{Accepted, AcceptedParts, Timeouts};
@@ -20,6 +21,7 @@ use crate::pubsub::PubSub;
 use crate::refused::{empty, error_page};
 use crate::registry::Registry;
 use crate::socket::{Connected, Handler};
+use crate::telemetry::{Diagnostics, log_at};
 use crate::testing::TRANSPORT;
 use crate::{QueueLimits, Refused};
 
@@ -31,6 +33,8 @@ pub(super) struct Admission {
     options: TransportOptions,
     check_origin: CheckOrigin,
     url_host: String,
+    diagnostics: Arc<Diagnostics>,
+    log: LevelFilter,
     config: Config,
     queue: QueueLimits,
     registry: Arc<Registry>,
@@ -41,9 +45,15 @@ pub(super) struct Admission {
 pub(super) struct Shared<'a> {
     pub(super) handler: &'a Arc<dyn Handler>,
     pub(super) socket: &'a SocketOptions,
+    pub(super) endpoint: &'a EndpointDefaults<'a>,
+    pub(super) registry: &'a Arc<Registry>,
+}
+
+/// What the mounts of an endpoint share.
+pub(super) struct EndpointDefaults<'a> {
     pub(super) check_origin: &'a CheckOrigin,
     pub(super) url_host: &'a str,
-    pub(super) registry: &'a Arc<Registry>,
+    pub(super) diagnostics: &'a Arc<Diagnostics>,
 }
 
 /// A request that does not become a connection.
@@ -107,7 +117,7 @@ impl Admission {
         mut options: TransportOptions,
         shared: &Shared<'_>,
     ) -> Result<Self, EndpointError> {
-        let check_origin = options.check_origin.as_ref().unwrap_or(shared.check_origin).clone();
+        let check_origin = options.check_origin.as_ref().unwrap_or(shared.endpoint.check_origin).clone();
         if shared.socket.auth_token {
             options.connect_info = options.connect_info.with_keys([ConnectInfoKey::AuthToken]);
         }
@@ -118,9 +128,11 @@ impl Admission {
         Ok(Self {
             transport,
             handler: Arc::clone(shared.handler),
+            log: options.log.unwrap_or(shared.socket.log),
             options,
             check_origin,
-            url_host: shared.url_host.to_owned(),
+            url_host: shared.endpoint.url_host.to_owned(),
+            diagnostics: Arc::clone(shared.endpoint.diagnostics),
             config,
             queue: shared.socket.queue.clone(),
             registry: Arc::clone(shared.registry),
@@ -135,6 +147,17 @@ impl Admission {
             test.connect_info = websocket.connect_info.clone();
         }
         Self::new(TRANSPORT, test, shared)
+    }
+
+    /// Logs a request, if that is wanted.
+    pub(super) fn log_request(&self, request: &HttpRequest) {
+        log_at!(
+            self.options.transport_log,
+            transport = self.transport,
+            method = %request.method(),
+            path = request.path(),
+            "request"
+        );
     }
 
     pub(super) fn transport(&self) -> &'static str {
@@ -165,15 +188,17 @@ impl Admission {
             Some(negotiation) => connect_info.for_websocket(request, params, negotiation, unix_now()),
             None => connect_info.for_longpoll(request, params, unix_now()),
         };
-        let (socket, id) = self.ask(info).await?;
+        let (socket, id) = self.ask(info, &*serializer).await?;
+        let id: Option<Arc<str>> = id.map(Into::into);
         let inbox = Arc::new(Inbox::new(self.queue.clone()));
         let span = tracing::info_span!("socket", transport = self.transport, id = id.as_deref());
         Ok(Accepted::new(AcceptedParts {
-            registration: self.registry.register(Arc::clone(&inbox)),
+            registration: self.registry.register(Arc::clone(&inbox), self.transport, id.clone()),
             routes: Arc::clone(self.handler.routes()),
             config: self.config.clone(),
             timeouts: Timeouts { write: self.options.write_timeout, ..Timeouts::default() },
             pubsub: pubsub.clone(),
+            diagnostics: Arc::clone(&self.diagnostics),
             transport: self.transport,
             socket,
             id,
@@ -188,7 +213,25 @@ impl Admission {
         Ok(self.options.serializers.negotiate(vsn).inspect_err(warn)?)
     }
 
-    async fn ask(&self, info: ConnectInfo) -> Result<(Arc<dyn Connected>, Option<String>), AcceptError> {
+    async fn ask(
+        &self,
+        info: ConnectInfo,
+        serializer: &dyn Serializer,
+    ) -> Result<(Arc<dyn Connected>, Option<String>), AcceptError> {
+        let watch = self.diagnostics.stopwatch(self.log).map(|watch| (watch, info.params.clone()));
+        let told = |accepted| {
+            if let Some((watch, params)) = &watch {
+                let (socket, serializer) = (self.handler.name(), serializer.name());
+                self.diagnostics.socket_connected(
+                    watch,
+                    socket,
+                    self.transport,
+                    serializer,
+                    params,
+                    accepted,
+                );
+            }
+        };
         let handler = Arc::clone(&self.handler);
         let asking = async move {
             let socket = handler.connect(info).await?;
@@ -197,11 +240,11 @@ impl Admission {
         };
         match AssertUnwindSafe(asking).catch_unwind().await {
             Ok(Ok(connected)) => {
-                tracing::info!(transport = self.transport, "connected");
+                told(true);
                 Ok(connected)
             }
             Ok(Err(refused)) => {
-                tracing::info!(transport = self.transport, "refused connection");
+                told(false);
                 Err(AcceptError::Refused(refused))
             }
             Err(_) => {

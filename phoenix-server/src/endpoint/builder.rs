@@ -3,12 +3,14 @@ use std::sync::Arc;
 use phoenix_proto::PatternError;
 use thiserror::Error;
 
+use super::admission::EndpointDefaults;
 use super::mount::Mount;
 use super::{Endpoint, Inner, SocketOptions};
 use crate::Socket;
-use crate::http_facts::{CheckOrigin, ConnectInfoError, InvalidSubprotocol, PathPatternError};
+use crate::http_facts::{CheckOrigin, ConnectInfoError, InvalidSubprotocol, ParamFilter, PathPatternError};
 use crate::pubsub::PubSub;
 use crate::socket::{self, Handler};
+use crate::telemetry::{Diagnostics, Telemetry};
 
 /// Collects what an [`Endpoint`] is made of.
 pub struct EndpointBuilder {
@@ -16,6 +18,7 @@ pub struct EndpointBuilder {
     pubsub: PubSub,
     check_origin: CheckOrigin,
     url_host: String,
+    diagnostics: Diagnostics,
 }
 
 /// A mount that is not validated yet.
@@ -50,6 +53,7 @@ impl Default for EndpointBuilder {
             pubsub: PubSub::local(),
             check_origin: CheckOrigin::default(),
             url_host: "localhost".to_owned(),
+            diagnostics: Diagnostics::default(),
         }
     }
 }
@@ -82,17 +86,34 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets who hears of connections, joins and messages, with durations (FEATURES O1–O5).
+    pub fn telemetry(mut self, telemetry: impl Telemetry) -> Self {
+        self.diagnostics.telemetry = Some(Box::new(telemetry));
+        self
+    }
+
+    /// Sets which parameters and payloads are shown in logs, at TRACE, and by the events of
+    /// [`Telemetry`] (FEATURES O6); all but passwords and tokens by default.
+    pub fn filter_parameters(mut self, filter: ParamFilter) -> Self {
+        self.diagnostics.filter = filter;
+        self
+    }
+
     /// Validates everything and makes the endpoint.
     ///
     /// # Errors
     /// [`EndpointError`] for the first thing that is wrong.
     pub fn build(self) -> Result<Endpoint, EndpointError> {
-        let Self { mounts, pubsub, check_origin, url_host } = self;
+        let Self { mounts, pubsub, check_origin, url_host, diagnostics } = self;
+        let diagnostics = Arc::new(diagnostics);
+        let defaults =
+            EndpointDefaults { check_origin: &check_origin, url_host: &url_host, diagnostics: &diagnostics };
         let mounts = mounts
             .into_iter()
-            .map(|mount| Mount::new(&mount.path, &mount.handler?, &mount.options, &check_origin, &url_host))
-            .collect::<Result<_, _>>()?;
-        Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub }) })
+            .map(|mount| Mount::new(&mount.path, &mount.handler?, &mount.options, &defaults))
+            .collect::<Result<Vec<_>, _>>()?;
+        diagnostics.endpoint_init(mounts.iter().flat_map(Mount::paths).collect());
+        Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub, diagnostics }) })
     }
 }
 

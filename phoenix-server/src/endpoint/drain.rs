@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use phoenix_proto::server::CloseReason;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::level_filters::LevelFilter;
 
 use crate::registry::{self, Registry};
+use crate::telemetry::{Diagnostics, SocketDrain};
 
-/// How the connections of a mount are closed when the server shuts down (FEATURES I1–I3).
+/// How the connections of a mount are closed when the server shuts down (FEATURES I1–I4).
 ///
 /// Phoenix counts channels; here it is connections, and those without channels are drained too.
 #[derive(Debug, Clone)]
@@ -17,11 +19,18 @@ pub struct DrainOptions {
     pub batch_interval: Duration,
     /// How long all of it may take; 30 s by default.
     pub shutdown: Duration,
+    /// The level at which each batch is logged (FEATURES I4); `INFO` by default, `OFF` for not at all.
+    pub log: LevelFilter,
 }
 
 impl Default for DrainOptions {
     fn default() -> Self {
-        Self { batch_size: 10_000, batch_interval: Duration::from_secs(2), shutdown: Duration::from_secs(30) }
+        Self {
+            batch_size: 10_000,
+            batch_interval: Duration::from_secs(2),
+            shutdown: Duration::from_secs(30),
+            log: LevelFilter::INFO,
+        }
     }
 }
 
@@ -43,6 +52,12 @@ impl DrainOptions {
         self
     }
 
+    /// Sets the level at which each batch is logged.
+    pub fn log(mut self, level: LevelFilter) -> Self {
+        self.log = level;
+        self
+    }
+
     /// Sets how long all of it may take.
     pub fn shutdown(mut self, limit: Duration) -> Self {
         self.shutdown = limit;
@@ -61,7 +76,12 @@ pub struct Drained {
 }
 
 /// Closes all connections of a mount in batches and waits until they are gone.
-pub(super) async fn drain(registry: &Registry, options: &DrainOptions) -> Drained {
+pub(super) async fn drain(
+    registry: &Registry,
+    options: &DrainOptions,
+    socket: &'static str,
+    diagnostics: &Diagnostics,
+) -> Drained {
     let deadline = Instant::now() + options.shutdown;
     let connections = registry.start_draining();
     let closing = async {
@@ -71,7 +91,15 @@ pub(super) async fn drain(registry: &Registry, options: &DrainOptions) -> Draine
             if round > 0 {
                 sleep(options.batch_interval).await;
             }
-            tracing::info!(round = round + 1, rounds, connections = batch.len(), "draining");
+            let event = SocketDrain {
+                socket,
+                count: batch.len(),
+                total: connections.len(),
+                round: round + 1,
+                rounds,
+                interval: options.batch_interval,
+            };
+            diagnostics.socket_drain(options.log, &event);
             for inbox in batch {
                 registry::close(inbox, CloseReason::Draining);
             }

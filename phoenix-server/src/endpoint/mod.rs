@@ -15,9 +15,11 @@ use futures_util::future::join_all;
 use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Payload, Text};
 
+use crate::SocketInfo;
 use crate::driver::Accepted;
 use crate::http_facts::HttpRequest;
 use crate::pubsub::{BroadcastError, PubSub};
+use crate::telemetry::Diagnostics;
 pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
@@ -36,6 +38,7 @@ pub struct Endpoint {
 struct Inner {
     mounts: Vec<Mount>,
     pubsub: PubSub,
+    diagnostics: Arc<Diagnostics>,
 }
 
 impl Endpoint {
@@ -77,11 +80,16 @@ impl Endpoint {
     pub async fn accept(&self, transport: &str, request: &HttpRequest) -> Result<Accepted, AcceptError> {
         for mount in &self.inner.mounts {
             if let Some((admission, path)) = mount.find_custom(transport, request.routed_path()) {
+                admission.log_request(request);
                 let params = admission.params(&path?, request)?;
                 return admission.connect(params, request, None, &self.inner.pubsub).await;
             }
         }
         Err(AcceptError::NotFound)
+    }
+
+    pub(crate) fn diagnostics(&self) -> Arc<Diagnostics> {
+        Arc::clone(&self.inner.diagnostics)
     }
 
     /// Asks the socket that is mounted at the path of the request whether it accepts a test.
@@ -122,6 +130,11 @@ impl Endpoint {
         self.pubsub().broadcast(id, "disconnect", Payload::EMPTY)
     }
 
+    /// All connections, for people to look at (FEATURES P1); see [`SocketInfo::channels`] for what they have joined.
+    pub fn sockets(&self) -> Vec<SocketInfo> {
+        self.inner.mounts.iter().flat_map(Mount::sockets).collect()
+    }
+
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.inner.mounts.iter().map(|mount| mount.registry().len()).sum()
@@ -141,7 +154,8 @@ impl Endpoint {
     /// Shuts down in order: refuses new connections with 503, closes all others with 1012 in the batches of
     /// their mounts, after what is queued for them, and waits until they are gone (FEATURES I).
     pub async fn shutdown(&self) -> Drained {
-        let drained = join_all(self.inner.mounts.iter().map(Mount::drain)).await;
+        let drained =
+            join_all(self.inner.mounts.iter().map(|mount| mount.drain(&self.inner.diagnostics))).await;
         drained.into_iter().fold(Drained::default(), |sum, one| Drained {
             closed: sum.closed + one.closed,
             remaining: sum.remaining + one.remaining,

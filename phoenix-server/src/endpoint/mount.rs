@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
-use super::admission::{Admission, Shared};
+use super::admission::{Admission, EndpointDefaults, Shared};
 use super::answer::Answer;
 use super::drain::{self, DrainOptions, Drained};
 use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
-use crate::http_facts::{CheckOrigin, HttpRequest, ParamsError, PathParams, PathPattern};
+use crate::SocketInfo;
+use crate::http_facts::{HttpRequest, ParamsError, PathParams, PathPattern};
 use crate::pubsub::PubSub;
 use crate::refused::error_page;
 use crate::registry::Registry;
 use crate::socket::Handler;
+use crate::telemetry::Diagnostics;
 
 /// One socket at one path, with its transports.
 pub(super) struct Mount {
@@ -19,6 +21,8 @@ pub(super) struct Mount {
     test: (PathPattern, Admission),
     registry: Arc<Registry>,
     drainer: DrainOptions,
+    /// The type of the socket.
+    name: &'static str,
 }
 
 /// A transport whose path a request has.
@@ -29,11 +33,10 @@ impl Mount {
         path: &str,
         handler: &Arc<dyn Handler>,
         options: &SocketOptions,
-        check_origin: &CheckOrigin,
-        url_host: &str,
+        endpoint: &EndpointDefaults<'_>,
     ) -> Result<Self, EndpointError> {
         let registry = Arc::new(Registry::default());
-        let shared = Shared { handler, socket: options, check_origin, url_host, registry: &registry };
+        let shared = Shared { handler, socket: options, endpoint, registry: &registry };
         let websocket = match &options.websocket {
             Some(websocket) => {
                 let pattern = PathPattern::new(path, &websocket.path)?;
@@ -47,7 +50,7 @@ impl Mount {
         });
         let custom = custom.collect::<Result<_, EndpointError>>()?;
         let test = (PathPattern::new(path, "")?, Admission::for_test(options, &shared)?);
-        Ok(Self { test, websocket, custom, registry, drainer: options.drainer.clone() })
+        Ok(Self { test, websocket, custom, registry, drainer: options.drainer.clone(), name: handler.name() })
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Found> {
@@ -77,8 +80,13 @@ impl Mount {
         self.websocket.iter().map(|(pattern, _)| pattern.as_str())
     }
 
-    pub(super) async fn drain(&self) -> Drained {
-        drain::drain(&self.registry, &self.drainer).await
+    pub(super) async fn drain(&self, diagnostics: &Diagnostics) -> Drained {
+        drain::drain(&self.registry, &self.drainer, self.name, diagnostics).await
+    }
+
+    /// All connections, for people to look at.
+    pub(super) fn sockets(&self) -> Vec<SocketInfo> {
+        self.registry.list(self.name)
     }
 
     pub(super) fn registry(&self) -> &Registry {

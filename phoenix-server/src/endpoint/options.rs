@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use phoenix_proto::Serializers;
+use tracing::level_filters::LevelFilter;
 
 use super::DrainOptions;
 use crate::http_facts::{CheckOrigin, ConnectInfoOptions};
@@ -27,6 +28,8 @@ pub struct SocketOptions {
     pub queue: QueueLimits,
     /// How connections are closed when the server shuts down (FEATURES D4, I).
     pub drainer: DrainOptions,
+    /// The level at which connections are logged (FEATURES A8); `INFO` by default, `OFF` for not at all.
+    pub log: LevelFilter,
 }
 
 impl Default for SocketOptions {
@@ -38,6 +41,7 @@ impl Default for SocketOptions {
             max_channels: 100,
             queue: QueueLimits::default(),
             drainer: DrainOptions::default(),
+            log: LevelFilter::INFO,
         }
     }
 }
@@ -85,6 +89,12 @@ impl SocketOptions {
         self
     }
 
+    /// Sets the level at which connections are logged, `OFF` for not at all (FEATURES A8).
+    pub fn log(mut self, level: LevelFilter) -> Self {
+        self.log = level;
+        self
+    }
+
     /// Sets how much may wait for one client.
     pub fn queue(mut self, limits: QueueLimits) -> Self {
         self.queue = limits;
@@ -108,6 +118,10 @@ pub struct TransportOptions {
     pub timeout: Option<Duration>,
     /// How long nothing may be written while something waits to be; 30 s by default.
     pub write_timeout: Duration,
+    /// The level at which connections are logged, in place of that of the socket (FEATURES D14).
+    pub log: Option<LevelFilter>,
+    /// The level at which every request is logged (FEATURES D9); `OFF` by default.
+    pub transport_log: LevelFilter,
 }
 
 impl TransportOptions {
@@ -120,6 +134,8 @@ impl TransportOptions {
             connect_info: ConnectInfoOptions::default(),
             timeout: Some(Duration::from_secs(60)),
             write_timeout: Duration::from_secs(30),
+            log: None,
+            transport_log: LevelFilter::OFF,
         }
     }
 
@@ -144,6 +160,18 @@ impl TransportOptions {
     /// Sets after how long without anything received a connection is closed, `None` for never.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the level at which connections are logged, in place of that of the socket (FEATURES D14).
+    pub fn log(mut self, level: LevelFilter) -> Self {
+        self.log = Some(level);
+        self
+    }
+
+    /// Sets the level at which every request is logged (FEATURES D9), with its path but without its query.
+    pub fn transport_log(mut self, level: LevelFilter) -> Self {
+        self.transport_log = level;
         self
     }
 
@@ -182,6 +210,10 @@ pub struct WebSocketOptions {
     pub error_handler: Option<ErrorHandler>,
     /// How long nothing may be written while something waits to be; 30 s by default.
     pub write_timeout: Duration,
+    /// The level at which connections are logged, in place of that of the socket (FEATURES D14).
+    pub log: Option<LevelFilter>,
+    /// The level at which every request is logged (FEATURES D9); `OFF` by default.
+    pub transport_log: LevelFilter,
 }
 
 impl Default for WebSocketOptions {
@@ -198,6 +230,8 @@ impl Default for WebSocketOptions {
             subprotocols: None,
             error_handler: None,
             write_timeout: Duration::from_secs(30),
+            log: None,
+            transport_log: LevelFilter::OFF,
         }
     }
 }
@@ -268,6 +302,18 @@ impl WebSocketOptions {
         handler: impl Fn(&Refused) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.error_handler = Some(ErrorHandler(Arc::new(handler)));
+        self
+    }
+
+    /// Sets the level at which connections are logged, in place of that of the socket (FEATURES D14).
+    pub fn log(mut self, level: LevelFilter) -> Self {
+        self.log = Some(level);
+        self
+    }
+
+    /// Sets the level at which every request is logged (FEATURES D9), with its path but without its query.
+    pub fn transport_log(mut self, level: LevelFilter) -> Self {
+        self.transport_log = level;
         self
     }
 

@@ -44,6 +44,8 @@ impl WebSocketMount {
             connect_info: options.connect_info.clone(),
             timeout: options.timeout,
             write_timeout: options.write_timeout,
+            log: options.log,
+            transport_log: options.transport_log,
         };
         Ok(Self {
             admission: Admission::new("websocket", common, shared)?,
@@ -63,6 +65,7 @@ impl WebSocketMount {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return Answer::Response(response);
         }
+        self.admission.log_request(&request);
         match self.upgrade(&path, &request, pubsub).await {
             Ok(upgrade) => Answer::Upgrade(Box::new(upgrade)),
             Err(mut response) => {

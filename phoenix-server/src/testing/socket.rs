@@ -77,7 +77,7 @@ impl TestSocket {
     /// # Panics
     /// If a topic pattern of the socket is malformed, and outside of a tokio runtime.
     pub fn with<S: Socket>(endpoint: &Endpoint, socket: S) -> Self {
-        let id = socket.id();
+        let id = socket.id().map(Into::into);
         let (routes, socket) = socket::connected(socket).expect("the topic patterns are well-formed");
         let inbox = Arc::new(Inbox::new(QueueLimits::default()));
         let mut config = Config::default();
@@ -90,7 +90,8 @@ impl TestSocket {
             config,
             timeouts: Timeouts::default(),
             pubsub: endpoint.pubsub().clone(),
-            registration: Arc::<Registry>::default().register(Arc::clone(&inbox)),
+            diagnostics: endpoint.diagnostics(),
+            registration: Arc::<Registry>::default().register(Arc::clone(&inbox), TRANSPORT, None),
             inbox,
             transport: TRANSPORT,
             span: tracing::info_span!("socket", transport = TRANSPORT),
