@@ -5,28 +5,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phoenix_proto::client::ConnectionId;
+use phoenix_proto::client::longpoll::RequestId;
 use phoenix_proto::server::{ChannelId, Command, Config, Connection};
 use phoenix_proto::{
     Broadcast, Frame, Incoming, Opcode, Payload, Ref, Reply, Routes, Serializer, Serializers, Status, Text,
 };
 use serde_json::json;
 
+use super::long_poll::Polling;
+
 /// What the client is sent.
 pub(super) enum Answer {
     Frame(Incoming),
     Close(u16),
+    /// The body of an answer to a request of long polling.
+    Response(RequestId, String),
 }
 
 pub(super) struct Server {
     routes: Arc<Routes>,
-    peers: BTreeMap<ConnectionId, Peer>,
+    pub(super) peers: BTreeMap<ConnectionId, Peer>,
     /// How often each push was handled.
     pub(super) handled: BTreeMap<u64, u32>,
     broadcasts: u64,
 }
 
-struct Peer {
-    connection: Connection,
+pub(super) struct Peer {
+    pub(super) connection: Connection,
     serializer: Arc<dyn Serializer>,
     rooms: Vec<Room>,
     /// What is done later, with a number that keeps the order.
@@ -35,6 +40,8 @@ struct Peer {
     /// The last push that was handled in each topic.
     last: BTreeMap<Text, u64>,
     has_been_slow: bool,
+    /// Between the connection and the client, if that polls.
+    pub(super) session: Option<Polling>,
 }
 
 struct Room {
@@ -60,21 +67,21 @@ impl Server {
         Self { routes: routes.into(), peers: BTreeMap::new(), handled: BTreeMap::new(), broadcasts: 0 }
     }
 
-    pub(super) fn open(&mut self, id: ConnectionId, vsn: &str, now: Instant) {
+    pub(super) fn open(&mut self, id: ConnectionId, vsn: &str, session: Option<Polling>, now: Instant) {
+        let mut config = Config::default();
+        if session.is_some() {
+            config.idle_timeout = None;
+        }
         let serializer = Serializers::default().negotiate(Some(vsn)).expect("a version");
         let peer = Peer {
-            connection: Connection::new(
-                Config::default(),
-                Arc::clone(&self.routes),
-                Arc::clone(&serializer),
-                now,
-            ),
+            connection: Connection::new(config, Arc::clone(&self.routes), Arc::clone(&serializer), now),
             serializer,
             rooms: Vec::new(),
             later: BTreeMap::new(),
             laters: 0,
             last: BTreeMap::new(),
             has_been_slow: false,
+            session,
         };
         self.peers.insert(id, peer);
     }
@@ -116,7 +123,8 @@ impl Server {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let idle = self.peers.values().filter_map(|peer| Some(peer.connection.poll_timeout()?.0));
         let later = self.peers.values().filter_map(|peer| Some(peer.later.first_key_value()?.0.0));
-        idle.chain(later).min()
+        let polls = self.peers.values().filter_map(|peer| peer.session.as_ref()?.poll_timeout());
+        idle.chain(later).chain(polls).min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<(ConnectionId, Answer)> {
@@ -131,15 +139,19 @@ impl Server {
                     }
                 }
             }
+            if let Some(session) = &mut peer.session {
+                session.handle_timeout(now);
+            }
             answers.extend(peer.drain(&mut self.handled, now).into_iter().map(|answer| (*id, answer)));
         }
+        self.peers.retain(|_, peer| peer.session.as_ref().is_none_or(|session| !session.is_over()));
         answers
     }
 }
 
 impl Peer {
     /// Carries out what the connection orders, and takes what it sends.
-    fn drain(&mut self, handled: &mut BTreeMap<u64, u32>, now: Instant) -> Vec<Answer> {
+    pub(super) fn drain(&mut self, handled: &mut BTreeMap<u64, u32>, now: Instant) -> Vec<Answer> {
         let mut answers = Vec::new();
         while let Some(command) = self.connection.poll_command() {
             if let Command::Close(reason) = command {
@@ -155,7 +167,10 @@ impl Peer {
 
     fn frames(&mut self) -> Vec<Answer> {
         let frames = std::iter::from_fn(|| self.connection.poll_transmit());
-        frames.map(|frame| Answer::Frame(incoming(&frame))).collect()
+        match &mut self.session {
+            Some(session) => session.answer(frames),
+            None => frames.map(|frame| Answer::Frame(incoming(&frame))).collect(),
+        }
     }
 
     fn execute(&mut self, command: Command, handled: &mut BTreeMap<u64, u32>, now: Instant) {

@@ -1,12 +1,13 @@
 //! Client, link and server, and what has to be true of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use phoenix_proto::client::longpoll::{LongPoll, Request, RequestId};
 use phoenix_proto::client::{
-    ChannelId, ChannelState, Closed, Command, Config, ConnectionId, ConnectionState, Outgoing, PushId,
-    PushOutcome, Socket, SocketEvent,
+    ChannelId, ChannelState, Closed, Command, Config, ConnectRequest, ConnectionId, ConnectionState,
+    Outgoing, PushId, PushOutcome, Socket, SocketEvent, Transport,
 };
 use phoenix_proto::{Incoming, Payload, Serializer, Status, V1, V2};
 use serde_json::json;
@@ -16,17 +17,20 @@ use super::server::{Answer, Server, number};
 use super::{Op, TOPICS};
 
 pub(super) struct World {
-    socket: Socket,
+    pub(super) socket: Socket,
     vsn: &'static str,
-    now: Instant,
+    pub(super) now: Instant,
     server: Server,
+    /// The transport of the connection, if that polls, and its requests without an answer.
+    pub(super) long_poll: Option<LongPoll>,
+    pub(super) requests: BTreeSet<RequestId>,
     /// What is on its way, by arrival and then in order.
-    link: BTreeMap<(Instant, u64), Parcel>,
+    pub(super) link: BTreeMap<(Instant, u64), Parcel>,
     parcels: u64,
     delay: Duration,
     refusals: u32,
     hanging: Option<ConnectionId>,
-    connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
     channels: Vec<ChannelId>,
     pushes: BTreeMap<PushId, Push>,
     numbers: u64,
@@ -42,18 +46,23 @@ struct Push {
     ended: Option<(Instant, PushOutcome)>,
 }
 
-enum Parcel {
+pub(super) enum Parcel {
     Open(ConnectionId),
     Refused(ConnectionId),
     ToServer(ConnectionId, Incoming),
     ToClient(ConnectionId, Answer),
     CloseToServer(ConnectionId),
     CloseToClient(ConnectionId),
+    /// Of long polling: a request, that the client sees it fail, and that the server does.
+    Request(ConnectionId, Request),
+    Failed(ConnectionId, RequestId),
+    Lost(ConnectionId, RequestId),
 }
 
 impl World {
-    pub(super) fn new(vsn: &'static str) -> Self {
+    pub(super) fn new(vsn: &'static str, transport: Transport) -> Self {
         let mut config = Config::new("ws://h/socket");
+        config.transport = transport;
         if vsn == "1.0.0" {
             config.serializer = Arc::new(V1);
         }
@@ -62,6 +71,8 @@ impl World {
             vsn,
             now: start(),
             server: Server::new(),
+            long_poll: None,
+            requests: BTreeSet::new(),
             link: BTreeMap::new(),
             parcels: 0,
             delay: Duration::from_millis(20),
@@ -99,6 +110,9 @@ impl World {
             Op::Cut => {
                 if let Some(connection) = self.connection {
                     self.hanging = None;
+                    if self.is_polling() {
+                        return self.cut_requests();
+                    }
                     self.post(Parcel::CloseToServer(connection));
                     self.post(Parcel::CloseToClient(connection));
                 }
@@ -179,7 +193,7 @@ impl World {
         self.numbers += 1;
         let number = self.numbers;
         let payload = if binary {
-            if self.vsn == "1.0.0" {
+            if self.vsn == "1.0.0" || self.is_polling() {
                 return None;
             }
             Payload::Binary(number.to_be_bytes().to_vec().into())
@@ -204,7 +218,8 @@ impl World {
         loop {
             self.drain();
             let arrival = self.link.first_key_value().map(|((arrival, _), _)| *arrival);
-            let due = [arrival, self.socket.poll_timeout(), self.server.poll_timeout()];
+            let polls = self.long_poll.as_ref().and_then(LongPoll::poll_timeout);
+            let due = [arrival, polls, self.socket.poll_timeout(), self.server.poll_timeout()];
             let Some(due) = due.into_iter().flatten().min().filter(|due| *due <= end) else { break };
             self.now = self.now.max(due);
             if arrival.is_some_and(|arrival| arrival <= self.now)
@@ -214,6 +229,9 @@ impl World {
             }
             // Also when nothing is due: that has to be harmless.
             self.socket.handle_timeout(self.now);
+            if let Some(long_poll) = &mut self.long_poll {
+                long_poll.handle_timeout(self.now);
+            }
             let answers = self.server.handle_timeout(self.now);
             self.post_answers(answers);
         }
@@ -233,6 +251,9 @@ impl World {
             Parcel::ToClient(connection, Answer::Close(code)) => {
                 self.socket.handle_closed(connection, Closed::by_frame(Some(code), ""), self.now);
             }
+            Parcel::ToClient(connection, Answer::Response(request, body)) => {
+                self.respond(connection, request, Some(&body));
+            }
             Parcel::CloseToClient(connection) => {
                 self.socket.handle_closed(connection, Closed::failed(), self.now);
             }
@@ -242,24 +263,64 @@ impl World {
                 self.post_answers(answers.into_iter().map(|answer| (connection, answer)).collect());
             }
             Parcel::CloseToServer(connection) => self.server.closed(connection),
+            Parcel::Request(connection, _) if self.hanging == Some(connection) => {}
+            Parcel::Request(connection, request) if self.refusals > 0 => {
+                self.refusals -= 1;
+                let refused = Answer::Response(request.id, r#"{"status":403}"#.to_owned());
+                self.post(Parcel::ToClient(connection, refused));
+            }
+            Parcel::Request(connection, request) => {
+                let answers = self.server.request(connection, &request, self.vsn, self.now);
+                self.post_answers(answers.into_iter().map(|answer| (connection, answer)).collect());
+            }
+            Parcel::Failed(connection, request) => self.respond(connection, request, None),
+            Parcel::Lost(connection, request) => self.server.request_lost(connection, request),
+        }
+    }
+
+    fn respond(&mut self, connection: ConnectionId, request: RequestId, body: Option<&str>) {
+        self.requests.remove(&request);
+        if let Some(long_poll) = self.long_poll.as_mut().filter(|_| self.connection == Some(connection)) {
+            long_poll.handle_response(request, body.map(str::as_bytes), self.now);
         }
     }
 
     fn drain(&mut self) {
+        loop {
+            self.drain_socket();
+            if !self.drain_long_poll() {
+                return;
+            }
+        }
+    }
+
+    fn drain_socket(&mut self) {
         while let Some(transmit) = self.socket.poll_transmit() {
             if Some(transmit.connection) != self.connection {
                 continue;
             }
-            let incoming = match transmit.data {
+            let incoming = match transmit.data.clone() {
                 Outgoing::Text(text) => Incoming::Text(text),
                 Outgoing::Binary(data) => Incoming::Binary(data),
             };
             self.note_sent(incoming.clone());
-            self.post(Parcel::ToServer(transmit.connection, incoming));
+            match &mut self.long_poll {
+                Some(long_poll) => long_poll.send(transmit.data),
+                None => self.post(Parcel::ToServer(transmit.connection, incoming)),
+            }
         }
         while let Some(command) = self.socket.poll_command() {
             match command {
-                Command::Connect { connection, .. } => self.attempt(connection),
+                Command::Connect { connection, request, .. } => self.attempt(connection, &request),
+                Command::Close { .. } if self.is_polling() => {
+                    if let Some(long_poll) = &mut self.long_poll {
+                        long_poll.close();
+                    }
+                }
+                Command::Abort { .. } if self.is_polling() => {
+                    self.long_poll = None;
+                    self.requests.clear();
+                }
                 Command::Close { connection, .. } => {
                     self.post(Parcel::CloseToServer(connection));
                     if self.hanging != Some(connection) {
@@ -283,13 +344,17 @@ impl World {
         }
     }
 
-    fn attempt(&mut self, connection: ConnectionId) {
+    fn attempt(&mut self, connection: ConnectionId, request: &ConnectRequest) {
         self.connection = Some(connection);
-        if self.refusals > 0 {
+        if self.is_polling() {
+            self.requests.clear();
+            let timeout = self.socket.config().long_poll_timeout;
+            self.long_poll = Some(LongPoll::new(request, timeout, self.now));
+        } else if self.refusals > 0 {
             self.refusals -= 1;
             self.post(Parcel::Refused(connection));
         } else {
-            self.server.open(connection, self.vsn, self.now);
+            self.server.open(connection, self.vsn, None, self.now);
             self.post(Parcel::Open(connection));
         }
     }
@@ -324,7 +389,7 @@ impl World {
         }
     }
 
-    fn post(&mut self, parcel: Parcel) {
+    pub(super) fn post(&mut self, parcel: Parcel) {
         self.parcels += 1;
         // In order, even when the link has become faster meanwhile.
         let latest = self.link.last_key_value().map_or(self.now, |((latest, _), _)| *latest);
