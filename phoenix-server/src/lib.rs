@@ -113,9 +113,9 @@ pub use http_facts::{
 };
 pub use inbox::{QueueLimits, SlowConsumer};
 pub use pubsub::{
-    BroadcastError, Engine, Inbound, InterestChanges, Interests, Link, LocalCluster, LocalEngine, NodeName,
-    Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError, Route, Subscription,
-    SubscriptionError,
+    Backoff, BroadcastError, Connector, Engine, Inbound, InterestChanges, Interests, Link, LocalCluster,
+    LocalEngine, NodeName, Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError,
+    Route, Subscription, SubscriptionError, keep_connected,
 };
 pub use refused::Refused;
 pub use socket::{Router, Socket};

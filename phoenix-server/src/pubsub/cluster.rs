@@ -127,7 +127,6 @@ impl LocalCluster {
     }
 
     fn connect(&self, port: &Port) {
-        port.interests.restart();
         let node = Node { inbound: port.inbound.clone(), topics: HashSet::new() };
         self.shared.state.lock().nodes.insert(port.node.clone(), node);
         port.link.up();
@@ -135,6 +134,7 @@ impl LocalCluster {
 
     fn disconnect(&self, port: &Port) {
         port.link.down();
+        port.interests.restart();
         self.shared.state.lock().nodes.remove(&port.node);
     }
 }
@@ -142,6 +142,7 @@ impl LocalCluster {
 impl Engine for LocalEngine {
     fn run(self: Box<Self>, mut port: Port) -> BoxFuture<'static, ()> {
         let mut running = self.cluster.shared.running.subscribe();
+        port.interests.restart();
         if *running.borrow() {
             self.cluster.connect(&port);
         }

@@ -14,8 +14,8 @@ pub use broadcast::{BroadcastError, PubSub};
 pub use builder::PubSubBuilder;
 pub use cluster::{LocalCluster, LocalEngine};
 pub use engine::{
-    Engine, Inbound, InterestChanges, Interests, Link, Outbox, Port, PubSubStats, Publication, PublishError,
-    Route,
+    Backoff, Connector, Engine, Inbound, InterestChanges, Interests, Link, Outbox, Port, PubSubStats,
+    Publication, PublishError, Route, keep_connected,
 };
 pub use node::NodeName;
 pub use subscription::{Subscription, SubscriptionError};

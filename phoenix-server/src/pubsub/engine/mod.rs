@@ -1,5 +1,7 @@
 //! How broadcasts travel to other nodes: one trait, and what every engine shares (protocol §16).
 
+mod backoff;
+mod connector;
 mod inbound;
 mod interests;
 mod link;
@@ -9,6 +11,8 @@ mod stats;
 use futures_util::future::BoxFuture;
 
 use super::NodeName;
+pub use backoff::Backoff;
+pub use connector::{Connector, keep_connected};
 pub use inbound::Inbound;
 pub(super) use interests::Ledger;
 pub use interests::{InterestChanges, Interests};
@@ -25,7 +29,8 @@ pub use stats::PubSubStats;
 /// * publications of one node reach another in the order of the [`Outbox`], each at most once; they may get lost;
 /// * what is published to a topic reaches the nodes that are [interested](Interests) in it, and what is published to a
 ///   node reaches that node. Sending more than that is harmless, and so is sending a node its own publications;
-/// * it reconnects by itself, for as long as the PubSub exists.
+/// * it reconnects by itself, for as long as the PubSub exists; [`keep_connected`] does this for those that hold a
+///   connection to a server.
 pub trait Engine: Send + 'static {
     /// Runs until the PubSub is dropped, which ends [`Outbox::recv`].
     ///

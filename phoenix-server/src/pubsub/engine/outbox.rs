@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -21,6 +22,12 @@ pub enum PublishError {
     /// More is being published than the engine can send.
     #[error("too many broadcasts wait to be sent to other nodes")]
     QueueFull,
+    /// The broadcast is larger than what the engine can send.
+    #[error("the broadcast is larger than the {limit} bytes that can be sent to other nodes")]
+    TooLarge {
+        /// The largest possible size in bytes, envelope included.
+        limit: usize,
+    },
 }
 
 /// Bytes for other nodes.
@@ -54,6 +61,8 @@ pub(in crate::pubsub) struct Queue {
     link: Link,
     max_messages: usize,
     max_bytes: usize,
+    /// The largest message that the engine can send.
+    max_message: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -71,7 +80,8 @@ impl Queue {
     ) -> Arc<Self> {
         let link = Link::new(Arc::clone(&counters));
         let (state, arrived) = (Mutex::default(), Notify::new());
-        Arc::new(Self { state, arrived, counters, link, max_messages, max_bytes })
+        let max_message = AtomicUsize::new(usize::MAX);
+        Arc::new(Self { state, arrived, counters, link, max_messages, max_bytes, max_message })
     }
 
     pub(in crate::pubsub) fn push(&self, publication: Publication) -> Result<(), PublishError> {
@@ -86,6 +96,10 @@ impl Queue {
     fn try_push(&self, publication: Publication) -> Result<(), PublishError> {
         if !self.link.is_up() {
             return Err(PublishError::Disconnected);
+        }
+        let limit = self.max_message.load(Ordering::Relaxed);
+        if publication.message.len() > limit {
+            return Err(PublishError::TooLarge { limit });
         }
         let mut state = self.state.lock();
         let bytes = state.bytes + publication.message.len();
@@ -131,6 +145,11 @@ impl Outbox {
             }
             self.queue.arrived.notified().await;
         }
+    }
+
+    /// Refuses messages of more than so many bytes from now on. At first there is no limit but that of the queue.
+    pub fn limit_message(&self, bytes: usize) {
+        self.queue.max_message.store(bytes, Ordering::Relaxed);
     }
 
     /// Counts publications that were taken but could not be sent.
@@ -194,6 +213,15 @@ mod tests {
         queue.push(message("again")).unwrap();
         let stats = queue.counters.read();
         assert_eq!((stats.published, stats.refused), (3, 2));
+    }
+
+    #[test]
+    fn what_the_engine_cannot_send_is_refused() {
+        let (queue, outbox) = outbox(2, 5);
+        queue.link.up();
+        outbox.limit_message(1);
+        assert_eq!(queue.push(message("ab")), Err(PublishError::TooLarge { limit: 1 }));
+        queue.push(message("a")).unwrap();
     }
 
     #[test]

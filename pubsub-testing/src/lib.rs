@@ -1,0 +1,8 @@
+//! Real brokers for tests, and the tests that every PubSub engine passes.
+//!
+//! [`Broker`] starts `redis-server` or `nats-server` on a free port; [`suite`] tests what PubSub promises over an engine.
+
+mod broker;
+pub mod suite;
+
+pub use broker::{Broker, Kind};
