@@ -99,8 +99,8 @@ pub use crash::Crash;
 pub use debug::{InspectError, SocketInfo};
 pub use driver::{Accepted, Driver, WebSocket};
 pub use endpoint::{
-    AcceptError, Answer, DrainOptions, Drained, Endpoint, EndpointBuilder, EndpointError, ErrorHandler,
-    SocketOptions, TransportOptions, Upgrade, WebSocketOptions,
+    AcceptError, Answer, DrainOptions, Drained, Drainer, Endpoint, EndpointBuilder, EndpointError,
+    ErrorHandler, SocketOptions, TransportOptions, Upgrade, WebSocketOptions,
 };
 pub use handle::{ChannelHandle, ReplyTo, SendError};
 pub use http_facts::{
@@ -121,6 +121,7 @@ pub use refused::Refused;
 pub use socket::{Router, Socket};
 pub use telemetry::{ChannelHandledIn, ChannelJoined, EndpointInit, SocketConnected, SocketDrain, Telemetry};
 pub use transport::{Disconnect, Outgoing, Transport};
+pub use websocket::DeflateOptions;
 
 pub use phoenix_proto::server::{ChannelInfo, ChannelStatus, CloseCode};
 pub use tracing::level_filters::LevelFilter;

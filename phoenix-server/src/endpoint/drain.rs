@@ -1,3 +1,5 @@
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use phoenix_proto::server::CloseReason;
@@ -65,6 +67,34 @@ impl DrainOptions {
     }
 }
 
+/// Where the options of a drain come from (FEATURES D4, I5, I6).
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Drainer {
+    /// The connections are left alone; new ones are refused all the same.
+    Off,
+    /// They are known.
+    Fixed(DrainOptions),
+    /// They are asked for when the server shuts down.
+    Dynamic(Arc<dyn Fn() -> DrainOptions + Send + Sync>),
+}
+
+impl Default for Drainer {
+    fn default() -> Self {
+        Self::Fixed(DrainOptions::default())
+    }
+}
+
+impl fmt::Debug for Drainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("Off"),
+            Self::Fixed(options) => f.debug_tuple("Fixed").field(options).finish(),
+            Self::Dynamic(_) => f.write_str("Dynamic"),
+        }
+    }
+}
+
 /// What a shutdown came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,12 +108,17 @@ pub struct Drained {
 /// Closes all connections of a mount in batches and waits until they are gone.
 pub(super) async fn drain(
     registry: &Registry,
-    options: &DrainOptions,
+    drainer: &Drainer,
     socket: &'static str,
     diagnostics: &Diagnostics,
 ) -> Drained {
-    let deadline = Instant::now() + options.shutdown;
     let connections = registry.start_draining();
+    let options = match drainer {
+        Drainer::Off => return Drained { closed: 0, remaining: connections.len() },
+        Drainer::Fixed(options) => options.clone(),
+        Drainer::Dynamic(options) => options(),
+    };
+    let deadline = Instant::now() + options.shutdown;
     let closing = async {
         let batches = connections.chunks(options.batch_size.max(1));
         let rounds = batches.len();

@@ -18,12 +18,12 @@ use phoenix_proto::{Payload, Text};
 use crate::SocketInfo;
 use crate::driver::Accepted;
 use crate::http_facts::HttpRequest;
-use crate::pubsub::{BroadcastError, PubSub};
+use crate::pubsub::{BroadcastError, PubSub, Subscription};
 use crate::telemetry::Diagnostics;
 pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
-pub use drain::{DrainOptions, Drained};
+pub use drain::{DrainOptions, Drained, Drainer};
 use mount::Mount;
 pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
 
@@ -119,6 +119,52 @@ impl Endpoint {
         payload: impl Into<Payload>,
     ) -> Result<(), BroadcastError> {
         self.pubsub().broadcast(topic, event, payload)
+    }
+
+    /// Sends an event to all subscribers of a topic except one (FEATURES E5).
+    ///
+    /// # Errors
+    /// [`BroadcastError`]; then nobody received it.
+    pub fn broadcast_from(
+        &self,
+        from: &Subscription,
+        topic: impl Into<Text>,
+        event: impl Into<Text>,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        self.pubsub().broadcast_from(from, topic, event, payload)
+    }
+
+    /// Sends an event to all subscribers of a topic on this node (FEATURES E7).
+    ///
+    /// # Errors
+    /// [`BroadcastError`]; then nobody received it.
+    pub fn local_broadcast(
+        &self,
+        topic: impl Into<Text>,
+        event: impl Into<Text>,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        self.pubsub().local_broadcast(topic, event, payload)
+    }
+
+    /// Sends an event to all subscribers of a topic on this node except one (FEATURES E8).
+    ///
+    /// # Errors
+    /// [`BroadcastError`]; then nobody received it.
+    pub fn local_broadcast_from(
+        &self,
+        from: &Subscription,
+        topic: impl Into<Text>,
+        event: impl Into<Text>,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        self.pubsub().local_broadcast_from(from, topic, event, payload)
+    }
+
+    /// Subscribes to a topic until the subscription is dropped (FEATURES E1, E2).
+    pub fn subscribe(&self, topic: impl Into<Text>) -> Subscription {
+        self.pubsub().subscribe(topic)
     }
 
     /// Closes all connections with that socket id, on every node, with 1001; phoenix.js then reconnects

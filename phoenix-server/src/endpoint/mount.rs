@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::admission::{Admission, EndpointDefaults, Shared};
 use super::answer::Answer;
-use super::drain::{self, DrainOptions, Drained};
+use super::drain::{self, Drained, Drainer};
 use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
 use crate::SocketInfo;
@@ -20,7 +20,7 @@ pub(super) struct Mount {
     /// For [`testing`](crate::testing), at the path of the mount itself.
     test: (PathPattern, Admission),
     registry: Arc<Registry>,
-    drainer: DrainOptions,
+    drainer: Drainer,
     /// The type of the socket.
     name: &'static str,
 }

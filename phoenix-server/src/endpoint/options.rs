@@ -7,8 +7,9 @@ use http::Response;
 use phoenix_proto::Serializers;
 use tracing::level_filters::LevelFilter;
 
-use super::DrainOptions;
+use super::{DrainOptions, Drainer};
 use crate::http_facts::{CheckOrigin, ConnectInfoOptions};
+use crate::websocket::DeflateOptions;
 use crate::{QueueLimits, Refused};
 
 /// How a socket is mounted (FEATURES D2–D6).
@@ -27,7 +28,7 @@ pub struct SocketOptions {
     /// How much may wait for one client.
     pub queue: QueueLimits,
     /// How connections are closed when the server shuts down (FEATURES D4, I).
-    pub drainer: DrainOptions,
+    pub drainer: Drainer,
     /// The level at which connections are logged (FEATURES A8); `INFO` by default, `OFF` for not at all.
     pub log: LevelFilter,
 }
@@ -40,7 +41,7 @@ impl Default for SocketOptions {
             auth_token: false,
             max_channels: 100,
             queue: QueueLimits::default(),
-            drainer: DrainOptions::default(),
+            drainer: Drainer::default(),
             log: LevelFilter::INFO,
         }
     }
@@ -85,7 +86,19 @@ impl SocketOptions {
 
     /// Sets how connections are closed when the server shuts down.
     pub fn drainer(mut self, options: DrainOptions) -> Self {
-        self.drainer = options;
+        self.drainer = Drainer::Fixed(options);
+        self
+    }
+
+    /// Sets a function that is asked when the server shuts down how connections are closed (FEATURES I6).
+    pub fn drainer_from(mut self, options: impl Fn() -> DrainOptions + Send + Sync + 'static) -> Self {
+        self.drainer = Drainer::Dynamic(Arc::new(options));
+        self
+    }
+
+    /// Leaves the connections alone when the server shuts down: they end with it (FEATURES I5).
+    pub fn without_drainer(mut self) -> Self {
+        self.drainer = Drainer::Off;
         self
     }
 
@@ -204,6 +217,8 @@ pub struct WebSocketOptions {
     pub max_message_size: usize,
     /// Whether clients may negotiate permessage-deflate (FEATURES D19); off by default.
     pub compress: bool,
+    /// How messages are compressed with those who do (FEATURES D24).
+    pub deflate: DeflateOptions,
     /// The subprotocols in order of preference, `None` to ignore what clients offer (FEATURES D20).
     pub subprotocols: Option<Vec<String>>,
     /// What answers a request that `connect` refused with a reason (FEATURES D21); 403 by default.
@@ -227,6 +242,7 @@ impl Default for WebSocketOptions {
             max_frame_size: 10_000_000,
             max_message_size: 8_000_000,
             compress: false,
+            deflate: DeflateOptions::default(),
             subprotocols: None,
             error_handler: None,
             write_timeout: Duration::from_secs(30),
@@ -287,6 +303,13 @@ impl WebSocketOptions {
     /// Lets clients negotiate permessage-deflate.
     pub fn compress(mut self, enabled: bool) -> Self {
         self.compress = enabled;
+        self
+    }
+
+    /// Lets clients negotiate permessage-deflate, with these options (FEATURES D19, D24).
+    pub fn deflate(mut self, options: DeflateOptions) -> Self {
+        self.compress = true;
+        self.deflate = options;
         self
     }
 

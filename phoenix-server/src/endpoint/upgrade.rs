@@ -11,7 +11,7 @@ use super::{EndpointError, ErrorHandler, TransportOptions, WebSocketOptions};
 use crate::http_facts::{HttpRequest, PathParams, Subprotocols};
 use crate::pubsub::PubSub;
 use crate::refused::empty;
-use crate::websocket::{DeflateParams, Deflater, Inflater, Reader, ReaderConfig, accept_key};
+use crate::websocket::{DeflateOptions, DeflateParams, Deflater, Inflater, Reader, ReaderConfig, accept_key};
 
 /// The WebSocket transport of a mount: the checks of a request in the order of Phoenix (protocol §7.2).
 pub(super) struct WebSocketMount {
@@ -19,6 +19,7 @@ pub(super) struct WebSocketMount {
     subprotocols: Subprotocols,
     limits: ReaderConfig,
     compress: bool,
+    deflate: DeflateOptions,
     error_handler: Option<ErrorHandler>,
 }
 
@@ -55,6 +56,7 @@ impl WebSocketMount {
                 max_message_size: options.max_message_size,
             },
             compress: options.compress,
+            deflate: options.deflate,
             error_handler: options.error_handler.clone(),
         })
     }
@@ -100,6 +102,7 @@ impl WebSocketMount {
             Box::new(response)
         })?;
         let deflate = self.compress.then(|| DeflateParams::negotiate(request.headers())).flatten();
+        let deflate = deflate.map(|agreed| agreed.restrict(&self.deflate));
 
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -117,8 +120,8 @@ impl WebSocketMount {
         Ok(Upgrade {
             response,
             session,
-            reader: Reader::new(self.limits, deflate.map(Inflater::new)),
-            deflater: deflate.map(Deflater::new),
+            reader: Reader::new(self.limits, deflate.map(|agreed| Inflater::with(agreed, &self.deflate))),
+            deflater: deflate.map(|agreed| Deflater::with(agreed, &self.deflate)),
         })
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{DeflateParams, Opcode, ProtocolError, extension::WindowBits, writer};
+use super::{DeflateOptions, DeflateParams, Opcode, ProtocolError, extension::WindowBits, writer};
 
 /// The sending half: turns messages into compressed frames.
 #[derive(Debug)]
@@ -13,10 +13,15 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
+    #[cfg(test)]
     pub(crate) fn new(params: DeflateParams) -> Self {
+        Self::with(params, &DeflateOptions::default())
+    }
+
+    pub(crate) fn with(params: DeflateParams, options: &DeflateOptions) -> Self {
         Self {
             stream: Compress::new_with_window_bits(
-                Compression::default(),
+                Compression::new(options.level.min(9)),
                 false,
                 params.server_max_window_bits.unwrap_or(WindowBits::MAX).for_zlib(),
             ),
@@ -71,11 +76,19 @@ impl Deflater {
 pub(crate) struct Inflater {
     stream: Decompress,
     no_context_takeover: bool,
+    /// How many times larger than its wire size a message may become.
+    max_ratio: usize,
 }
 
 impl Inflater {
+    #[cfg(test)]
     pub(crate) fn new(params: DeflateParams) -> Self {
+        Self::with(params, &DeflateOptions::default())
+    }
+
+    pub(crate) fn with(params: DeflateParams, options: &DeflateOptions) -> Self {
         Self {
+            max_ratio: options.max_inflate_ratio,
             stream: Decompress::new_with_window_bits(
                 false,
                 params.client_max_window_bits.unwrap_or(WindowBits::MAX).for_zlib(),
@@ -84,12 +97,12 @@ impl Inflater {
         }
     }
 
-    /// Inflates a message that may become [`MAX_INFLATE_RATIO`] times as large (small ones: [`ANY_RATIO_SIZE`]), but no
+    /// Inflates a message that may become so many times as large as the options allow (small ones: [`ANY_RATIO_SIZE`]), but no
     /// larger than `max_size`.
     ///
     /// After an error the stream is of no use.
     pub(crate) fn inflate(&mut self, payload: &[u8], max_size: usize) -> Result<Vec<u8>, ProtocolError> {
-        let limit = payload.len().saturating_mul(MAX_INFLATE_RATIO).max(ANY_RATIO_SIZE).min(max_size);
+        let limit = payload.len().saturating_mul(self.max_ratio).max(ANY_RATIO_SIZE).min(max_size);
         let mut output = Vec::new();
         let mut status = self.feed(payload, &mut output, limit)?;
         if status != Status::StreamEnd {
@@ -126,9 +139,6 @@ impl Inflater {
         }
     }
 }
-
-/// How many times larger than its wire size a message may become.
-const MAX_INFLATE_RATIO: usize = 25;
 
 /// The size up to which the ratio does not matter: short messages of one character exceed any, and harm nobody.
 const ANY_RATIO_SIZE: usize = 16 * 1024;
@@ -221,7 +231,7 @@ mod tests {
         for (length, allowed) in [(ANY_RATIO_SIZE, true), (ANY_RATIO_SIZE + 1, false)] {
             let frame = Deflater::new(params).frame(Opcode::Text, &vec![b'a'; length]);
             let payload = payload_of(&frame);
-            assert!(payload.len() * MAX_INFLATE_RATIO < length);
+            assert!(payload.len() * DeflateOptions::default().max_inflate_ratio < length);
             assert_eq!(inflate(payload, usize::MAX).is_ok(), allowed);
         }
 
@@ -230,6 +240,25 @@ mod tests {
         let payload = payload_of(&frame);
         assert_eq!(inflate(payload, 1000).as_ref(), Ok(&noise));
         assert_eq!(inflate(payload, 999), Err(ProtocolError::InflatedTooLarge));
+    }
+
+    #[test]
+    fn the_ratio_and_the_level_are_options() {
+        let params = DeflateParams::default();
+        let message = vec![b'a'; ANY_RATIO_SIZE + 1];
+        let frame = Deflater::new(params).frame(Opcode::Text, &message);
+        let generous = DeflateOptions::new().max_inflate_ratio(10_000);
+        assert_eq!(
+            Inflater::with(params, &generous).inflate(payload_of(&frame), usize::MAX),
+            Ok(message.clone())
+        );
+
+        let length = |level| {
+            Deflater::with(params, &DeflateOptions::new().level(level)).frame(Opcode::Text, &message).len()
+        };
+        assert!(length(0) > message.len());
+        assert!(length(9) < length(0));
+        assert_eq!(length(99), length(9));
     }
 
     #[test]

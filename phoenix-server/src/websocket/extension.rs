@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
+use super::DeflateOptions;
+
 /// The agreed parameters of compression; printed as the answer's `sec-websocket-extensions` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct DeflateParams {
@@ -27,6 +29,14 @@ impl DeflateParams {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .find_map(Self::parse_offer)
+    }
+
+    /// What remains of an agreement with the options of the mount; a server may ask for less takeover than is offered
+    /// (RFC 7692 §7.1.1).
+    pub(crate) fn restrict(mut self, options: &DeflateOptions) -> Self {
+        self.server_no_context_takeover |= !options.server_context_takeover;
+        self.client_no_context_takeover |= !options.client_context_takeover;
+        self
     }
 
     /// The value of the answer's `sec-websocket-extensions` header.

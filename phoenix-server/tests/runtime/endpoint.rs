@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CACHE_CONTROL, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use http::{Method, Response, StatusCode};
 use phoenix_server::{
-    AcceptError, Answer, CheckOrigin, DrainOptions, Endpoint, EndpointError, HttpRequest, Refused,
-    SocketOptions, TransportOptions, WebSocketOptions,
+    AcceptError, Answer, CheckOrigin, DeflateOptions, DrainOptions, Endpoint, EndpointError, HttpRequest,
+    Refused, SocketOptions, TransportOptions, WebSocketOptions,
 };
 use serde_json::{Value, json};
 
 use crate::support::{
-    Probe, TestSocket, endpoint, endpoint_with, memory, memory_with_room, probe, upgrade_request, websocket,
+    Probe, RawClient, TestSocket, endpoint, endpoint_with, memory, memory_with_room, probe, upgrade_request,
+    websocket,
 };
 
 fn facts(request: http::request::Builder) -> HttpRequest {
@@ -92,7 +93,7 @@ async fn variables_of_a_path_are_parameters_and_win_over_the_query() {
     let Answer::Upgrade(upgrade) = endpoint.handle(facts(upgrade_request(&target))).await else { panic!() };
     let (stream, server) = tokio::io::duplex(4096);
     let task = tokio::spawn(upgrade.run(server, &[]));
-    let mut client = crate::support::RawClient { stream, task };
+    let mut client = RawClient { stream, task };
 
     client.send(&json!(["1", "1", "room:a", "phx_join", {}])).await;
     client.recv().await;
@@ -314,7 +315,7 @@ async fn both_versions_are_spoken_side_by_side() {
         panic!()
     };
     let (stream, server) = tokio::io::duplex(4096);
-    let mut old = crate::support::RawClient { stream, task: tokio::spawn(upgrade.run(server, &[])) };
+    let mut old = RawClient { stream, task: tokio::spawn(upgrade.run(server, &[])) };
     old.send(&json!({"topic": "room:a", "event": "phx_join", "payload": {}, "ref": "1"})).await;
     assert_eq!(old.recv().await["payload"], json!({"status": "ok", "response": {}}));
 
@@ -327,4 +328,76 @@ async fn both_versions_are_spoken_side_by_side() {
         (&json!("room:a"), &json!("shout"), &json!({"n": 1}))
     );
     assert_eq!(heard.get("ref"), Some(&Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn i5_and_i6_a_drain_may_be_off_or_decided_when_it_begins() {
+    let probe = probe();
+    let memory_transport = || TransportOptions::new("memory");
+    let off = endpoint_with(SocketOptions::new().without_drainer(), memory_transport());
+    let mut client = memory(&off, &probe, "").await;
+    let start = tokio::time::Instant::now();
+    let drained = off.shutdown().await;
+    assert_eq!((drained.closed, drained.remaining, start.elapsed()), (0, 1, Duration::ZERO));
+    client.expect_alive().await;
+    let refused = http::Request::get(target("/socket/memory", &probe, ""));
+    assert!(matches!(off.accept("memory", &facts(refused)).await, Err(AcceptError::Draining)));
+
+    let seconds = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(1));
+    let asked = std::sync::Arc::clone(&seconds);
+    let options = move || {
+        let interval = Duration::from_secs(asked.load(std::sync::atomic::Ordering::Relaxed));
+        DrainOptions::new().batch_size(1).batch_interval(interval)
+    };
+    let dynamic = endpoint_with(SocketOptions::new().drainer_from(options), memory_transport());
+    let _clients = [memory(&dynamic, &probe, "").await, memory(&dynamic, &probe, "").await];
+    seconds.store(7, std::sync::atomic::Ordering::Relaxed);
+    let start = tokio::time::Instant::now();
+    assert_eq!(dynamic.shutdown().await.closed, 2);
+    assert_eq!(start.elapsed().as_secs(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d24_compression_is_tuned_by_the_mount() {
+    let probe = probe();
+    let offer = "permessage-deflate; client_max_window_bits";
+    let request =
+        || upgrade_request(&target("/socket/websocket", &probe, "")).header(SEC_WEBSOCKET_EXTENSIONS, offer);
+    let mounted = |options| build("/socket", SocketOptions::new().websocket(options)).unwrap();
+    for (options, answer) in [
+        (WebSocketOptions::new(), None),
+        (WebSocketOptions::new().compress(true), Some("permessage-deflate;client_max_window_bits=15")),
+        (
+            WebSocketOptions::new().deflate(DeflateOptions::new().server_context_takeover(false)),
+            Some("permessage-deflate;server_no_context_takeover;client_max_window_bits=15"),
+        ),
+        (
+            WebSocketOptions::new().deflate(DeflateOptions::new().client_context_takeover(false)),
+            Some("permessage-deflate;client_no_context_takeover;client_max_window_bits=15"),
+        ),
+    ] {
+        let Answer::Upgrade(upgrade) = mounted(options).handle(facts(request())).await else { panic!() };
+        let answered = upgrade.response().headers().get(SEC_WEBSOCKET_EXTENSIONS);
+        assert_eq!(answered.map(|value| value.to_str().unwrap()), answer);
+    }
+
+    // A message that inflates to more than 25 times its size closes the connection with 1009, if that is not allowed.
+    let mut bomb = Vec::new();
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
+    bomb.reserve(1 << 16);
+    let message = json!([null, "1", "phoenix", "heartbeat", {"zeros": "0".repeat(100_000)}]).to_string();
+    deflate.compress_vec(message.as_bytes(), &mut bomb, flate2::FlushCompress::Sync).unwrap();
+    bomb.truncate(bomb.len() - 4);
+    for (ratio, code) in [(25, Some(1009)), (100_000, None)] {
+        let endpoint =
+            mounted(WebSocketOptions::new().deflate(DeflateOptions::new().max_inflate_ratio(ratio)));
+        let Answer::Upgrade(upgrade) = endpoint.handle(facts(request())).await else { panic!() };
+        let (stream, server) = tokio::io::duplex(4096);
+        let mut client = RawClient { stream, task: tokio::spawn(upgrade.run(server, &[])) };
+        client.send_frame(0xC1, &bomb).await;
+        match code {
+            Some(code) => client.expect_close(code).await,
+            None => assert_eq!(client.recv_frame().await.0, 0xC1),
+        }
+    }
 }

@@ -44,12 +44,11 @@ async fn a_subscription_that_broadcasts_may_leave_itself_out() {
     let (endpoint, probe) = (endpoint(), probe());
     let mut client = memory(&endpoint, &probe, "").await;
     client.join("room:a", &json!({})).await;
-    let pubsub = endpoint.pubsub();
-    let [mut one, mut two] = [pubsub.subscribe("room:a"), pubsub.subscribe("room:a")];
+    let [mut one, mut two] = [endpoint.subscribe("room:a"), endpoint.subscribe("room:a")];
 
-    pubsub.broadcast_from(&one, "room:a", "from one", Payload::EMPTY).unwrap();
-    pubsub.local_broadcast_from(&two, "room:a", "from two", Payload::EMPTY).unwrap();
-    pubsub.local_broadcast("room:a", "from nobody", Payload::EMPTY).unwrap();
+    endpoint.broadcast_from(&one, "room:a", "from one", Payload::EMPTY).unwrap();
+    endpoint.local_broadcast_from(&two, "room:a", "from two", Payload::EMPTY).unwrap();
+    endpoint.local_broadcast("room:a", "from nobody", Payload::EMPTY).unwrap();
 
     assert_eq!(arrived(&mut one), [Ok("from two".to_owned()), Ok("from nobody".to_owned())]);
     assert_eq!(arrived(&mut two), [Ok("from one".to_owned()), Ok("from nobody".to_owned())]);
