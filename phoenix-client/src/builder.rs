@@ -17,6 +17,9 @@ use crate::socket::Socket;
 use crate::transport::{Environment, facts};
 use crate::wire::Observe;
 
+/// As long as a request of long polling may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The settings of a socket to be; the defaults are those of phoenix.js.
 #[must_use]
 pub struct SocketBuilder {
@@ -24,13 +27,20 @@ pub struct SocketBuilder {
     connector: Arc<dyn Connect>,
     observer: Option<Arc<dyn Observe>>,
     event_buffer: usize,
+    connect_timeout: Duration,
 }
 
 impl SocketBuilder {
     pub(crate) fn new(endpoint: impl Into<Text>) -> Self {
         let mut config = Config::new(endpoint);
         config.jitter_seed = seed();
-        Self { config, connector: Arc::new(Direct), observer: None, event_buffer: 256 }
+        Self {
+            config,
+            connector: Arc::new(Direct),
+            observer: None,
+            event_buffer: 256,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
     }
 
     /// The connection parameters, in the query of the address. Anything but a JSON object counts as empty.
@@ -81,6 +91,13 @@ impl SocketBuilder {
     /// The time between heartbeats, and the time to answer one: 30 seconds by default.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
         self.config.heartbeat_interval = interval;
+        self
+    }
+
+    /// How long a WebSocket may take to open, TCP and TLS included, before the attempt has failed: 20 seconds by
+    /// default. phoenix.js leaves that to the browser.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
         self
     }
 
@@ -153,6 +170,7 @@ impl SocketBuilder {
             connector: self.connector,
             observer: self.observer,
             facts: sender,
+            connect_timeout: self.connect_timeout,
             long_poll_timeout: machine.config().long_poll_timeout,
         };
         let shared = Arc::new(Shared::new(machine, self.event_buffer));

@@ -55,6 +55,7 @@ pub(crate) struct Environment {
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) observer: Option<Arc<dyn Observe>>,
     pub(crate) facts: Facts,
+    pub(crate) connect_timeout: Duration,
     pub(crate) long_poll_timeout: Duration,
 }
 

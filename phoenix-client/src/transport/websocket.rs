@@ -29,9 +29,13 @@ const END: Duration = Duration::from_secs(1);
 /// Runs a connection to its end.
 pub(super) async fn run(link: &Link, request: &ConnectRequest, mut orders: mpsc::Receiver<Order>) -> Closed {
     let socket = tokio::select! {
-        socket = connect(link, request) => match socket {
-            Ok(socket) => socket,
-            Err(closed) => return closed,
+        socket = timeout(link.environment.connect_timeout, connect(link, request)) => match socket {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(closed)) => return closed,
+            Err(_) => {
+                tracing::debug!("the connection takes too long");
+                return Closed::failed();
+            }
         },
         // Nothing is sent before the connection is open: this is a close.
         _ = orders.recv() => return Closed::failed(),

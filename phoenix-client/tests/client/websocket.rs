@@ -329,6 +329,21 @@ async fn a_half_open_link_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_given_up() {
+    let (builder, mut arrivals) = builder();
+    let socket = builder.build().unwrap();
+    let before = tokio::time::Instant::now();
+    let connecting = socket.connect();
+    // Accepted and kept, but the upgrade is never answered.
+    let _silent = arrivals.stream().await;
+    assert!(matches!(connecting.await, Err(ConnectError::Failed(closed)) if closed.failed));
+    assert_eq!(before.elapsed().as_secs(), 20);
+    let room = socket.channel("room", ());
+    room.join();
+    arrivals.accept().await.join("room").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_are_asked_at_every_connect() {
     let (builder, mut arrivals) = builder();
     let tokens = Arc::new(Mutex::new(vec!["second", "first"]));
