@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use phoenix_proto::presence::{
@@ -258,11 +259,13 @@ impl World {
                 node.living.iter().map(place)
             })
             .collect();
-        let mut first: Option<Vec<&Entry>> = None;
+        let mut first: Option<Vec<Arc<Entry>>> = None;
         for (name, node) in &self.nodes {
             let tracker = &node.tracker;
-            let list: Vec<&Entry> =
-                tracker.topics().flat_map(|topic| tracker.list(topic)).map(AsRef::as_ref).collect();
+            let list: Vec<Arc<Entry>> = tracker
+                .topics()
+                .flat_map(|topic| tracker.list(topic).iter().cloned().collect::<Vec<_>>())
+                .collect();
             let set: BTreeSet<_> = list.iter().map(|entry| listed(entry)).collect();
             assert_eq!(set.len(), list.len(), "seed {}: {name} (skew {}) lists twice", self.seed, node.skew);
             assert_eq!(set, living, "seed {}: {name} does not list what lives", self.seed);

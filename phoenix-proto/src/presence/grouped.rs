@@ -7,8 +7,11 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::diff::TopicDiff;
 use super::entry::Entry;
+use super::listing::TopicList;
 use super::meta::Meta;
+use crate::Payload;
 
 /// All that is known of one key: a meta per owner, oldest first, and whatever the application added
 /// (protocol §18).
@@ -96,29 +99,6 @@ pub struct PresenceDiff {
     pub leaves: Presences,
 }
 
-/// Writes listed entries as [`Presences`] would be written, without building them: the payload of `presence_state`
-/// when there is nothing to add. The entries must be in the order [`Tracker::list`](super::Tracker::list) has.
-#[derive(Clone, Copy, Debug)]
-pub struct ListedPresences<'a>(pub &'a [Arc<Entry>]);
-
-impl Serialize for ListedPresences<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(
-            self.0.chunk_by(|a, b| a.key == b.key).map(|entries| (&entries[0].key, Metas { metas: entries })),
-        )
-    }
-}
-
-#[derive(Serialize)]
-struct Metas<'a> {
-    #[serde(serialize_with = "metas_of")]
-    metas: &'a [Arc<Entry>],
-}
-
-fn metas_of<S: Serializer>(entries: &[Arc<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(entries.iter().map(|entry| &entry.meta))
-}
-
 impl Serialize for Presence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -158,6 +138,34 @@ impl<'de> Visitor<'de> for PresenceVisitor {
         }
         Ok(Presence { metas: metas.ok_or_else(|| A::Error::missing_field("metas"))?, extra })
     }
+}
+
+impl From<Presences> for Payload {
+    fn from(presences: Presences) -> Self {
+        encoded(&presences)
+    }
+}
+
+impl From<PresenceDiff> for Payload {
+    fn from(diff: PresenceDiff) -> Self {
+        encoded(&diff)
+    }
+}
+
+impl From<&TopicList> for Payload {
+    fn from(list: &TopicList) -> Self {
+        encoded(list)
+    }
+}
+
+impl From<&TopicDiff> for Payload {
+    fn from(diff: &TopicDiff) -> Self {
+        encoded(diff)
+    }
+}
+
+fn encoded(presences: &impl Serialize) -> Payload {
+    Payload::json(presences).expect("texts and maps with string keys always serialise")
 }
 
 #[cfg(test)]

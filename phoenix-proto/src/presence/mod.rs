@@ -29,7 +29,7 @@
 //! ```
 //! use std::time::Instant;
 //!
-//! use phoenix_proto::presence::{ListedPresences, Owner, PresenceSync, Tracker, TrackerConfig, TrackerStart};
+//! use phoenix_proto::presence::{Owner, PresenceSync, Tracker, TrackerConfig, TrackerStart};
 //! use serde_json::Map;
 //!
 //! let now = Instant::now();
@@ -38,7 +38,7 @@
 //!
 //! tracker.track(Owner(1), "room:1", "alice", Map::new(), now)?;
 //! let diff = tracker.poll_diff().expect("alice joined");
-//! let state = serde_json::to_vec(&ListedPresences(tracker.list("room:1")))?;
+//! let state = serde_json::to_vec(&tracker.list("room:1"))?;
 //!
 //! let mut client = PresenceSync::default();
 //! client.handle_message("presence_diff", &serde_json::to_vec(&diff)?, "1")?;
@@ -56,6 +56,7 @@ mod entry;
 mod grouped;
 mod history;
 mod index;
+mod listing;
 mod message;
 mod meta;
 mod reference;
@@ -69,7 +70,8 @@ pub use config::{TrackerConfig, TrackerConfigError, TrackerStart};
 pub use delta::ReplicaDelta;
 pub use diff::TopicDiff;
 pub use entry::{Entry, Owner, ReplicaRef};
-pub use grouped::{ListedPresences, Presence, PresenceDiff, Presences};
+pub use grouped::{Presence, PresenceDiff, Presences};
+pub use listing::TopicList;
 pub use message::{
     Clocks, DecodeError, Destination, Heartbeat, Message, Outgoing, TransferAck, TransferRequest,
 };

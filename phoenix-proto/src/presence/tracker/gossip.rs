@@ -10,7 +10,12 @@ use crate::presence::message::{DecodeError, Heartbeat, TransferAck, TransferRequ
 impl Tracker {
     /// The bytes of a message came from another node. What cannot be read is counted and ignored.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
-        match Message::decode(bytes) {
+        self.handle_decoded(Message::decode(bytes), now);
+    }
+
+    /// The same for bytes that were [decoded](Message::decode) before, as when that is done outside of a lock.
+    pub fn handle_decoded(&mut self, decoded: Result<Message, DecodeError>, now: Instant) {
+        match decoded {
             Ok(message) => self.handle_message(message, now),
             Err(DecodeError::UnknownVersion(_)) => self.stats.unknown_versions += 1,
             Err(DecodeError::Malformed(_)) => self.stats.malformed += 1,
@@ -35,6 +40,12 @@ impl Tracker {
                 self.apply(transition);
             }
         }
+    }
+
+    /// A message could not be sent, or may have been lost: the next tick says in a heartbeat what we know, so that what
+    /// is missing is asked for as soon as messages get through again.
+    pub fn handle_unsent(&mut self) {
+        self.silent_periods = self.config.max_silent_periods;
     }
 
     /// Time has come. Harmless when called early.

@@ -11,6 +11,7 @@ use super::diff::{Changes, TopicDiff};
 use super::entry::{Entry, Owner, ReplicaRef};
 use super::history::History;
 use super::index::TopicIndex;
+use super::listing::TopicList;
 use super::message::{Clocks, Destination, Message, Outgoing};
 use super::meta::Meta;
 use super::reference::{PhxRef, RefSource};
@@ -237,14 +238,10 @@ impl Tracker {
         self.publish(changes);
     }
 
-    /// The presences of a topic on all nodes that are up, by key and then oldest first.
-    pub fn list(&self, topic: &str) -> &[Arc<Entry>] {
+    /// A snapshot of the presences of a topic on all nodes that are up, by key and then oldest first. Those of one key
+    /// are its [`of_key`](TopicList::of_key).
+    pub fn list(&self, topic: &str) -> TopicList {
         self.topics.list(topic)
-    }
-
-    /// The presences of a key in a topic, oldest first.
-    pub fn get_by_key(&self, topic: &str, key: &str) -> &[Arc<Entry>] {
-        self.topics.get_by_key(topic, key)
     }
 
     /// The topics with at least one presence, sorted.

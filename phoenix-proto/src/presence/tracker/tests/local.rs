@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::fixtures::{Cluster, meta, start};
 use super::super::*;
-use crate::presence::{ListedPresences, Presence, Presences};
+use crate::presence::{Presence, Presences};
 
 const ALICE: Owner = Owner(1);
 const BOB: Owner = Owner(2);
@@ -21,8 +21,8 @@ fn track(cluster: &mut Cluster, owner: Owner, topic: &str, key: &str) -> PhxRef 
 
 fn state(cluster: &Cluster, topic: &str) -> Value {
     let list = cluster.get("a").list(topic);
-    let state = serde_json::to_value(Presences::from_entries(list)).unwrap();
-    assert_eq!(state, serde_json::to_value(ListedPresences(list)).unwrap());
+    let state = serde_json::to_value(Presences::from_entries(list.iter())).unwrap();
+    assert_eq!(state, serde_json::to_value(&list).unwrap());
     state
 }
 
@@ -83,15 +83,15 @@ fn pr_05_ts_08_get_by_key_returns_all_metas_of_the_key() {
     track(&mut cluster, BOB, "room:1", "alicia");
     track(&mut cluster, BOB, "room:1", "al");
     let node = cluster.get("a");
-    let owners: Vec<_> = node.get_by_key("room:1", "alice").iter().map(|entry| entry.owner()).collect();
-    assert_eq!(owners, [ALICE, BOB]);
-    let presence = Presence::from_entries(node.get_by_key("room:1", "alice"));
+    let list = node.list("room:1");
+    assert!(list.of_key("alice").map(|entry| entry.owner()).eq([ALICE, BOB]));
+    let presence = Presence::from_entries(list.of_key("alice"));
     assert_eq!(
         serde_json::to_value(presence).unwrap(),
         json!({"metas": [{"phx_ref": laptop}, {"phx_ref": phone}]})
     );
-    assert_eq!(Presence::from_entries(node.get_by_key("room:1", "nobody")), None);
-    assert_eq!(Presence::from_entries(node.get_by_key("room:2", "alice")), None);
+    assert_eq!(Presence::from_entries(list.of_key("nobody")), None);
+    assert_eq!(Presence::from_entries(node.list("room:2").of_key("alice")), None);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn ts_07_pr_09_tr2_08_untrack_one_topic_one_key_or_all() {
     cluster.forget();
     cluster.on("a", |node, _| node.untrack(ALICE, "t1", "k1"));
     assert_eq!(cluster.keys("a", "t1"), ["k1", "k2"]);
-    assert_eq!(cluster.get("a").get_by_key("t1", "k1")[0].owner(), BOB);
+    assert_eq!(cluster.get("a").list("t1").of_key("k1").next().unwrap().owner(), BOB);
     cluster.on("a", |node, _| node.untrack_all(ALICE));
     assert_eq!((cluster.keys("a", "t1"), cluster.keys("a", "t2")), (vec!["k1".to_owned()], vec![]));
     assert_eq!(cluster.payloads("a").as_array().unwrap().len(), 3);

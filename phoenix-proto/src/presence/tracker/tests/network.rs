@@ -240,6 +240,18 @@ fn tr2_01_a_silent_node_sends_an_empty_heartbeat_every_eleventh_tick() {
 }
 
 #[test]
+fn after_a_message_that_could_not_be_sent_the_next_tick_says_what_we_know() {
+    let mut cluster = Cluster::connected(&["a", "b"]);
+    cluster.cut("a", "b");
+    track(&mut cluster, "a", 1, "alice");
+    cluster.run(TICK);
+    cluster.on("a", |node, _| node.handle_unsent());
+    cluster.heal();
+    cluster.run(4 * TICK);
+    assert_eq!(cluster.keys("b", "t"), ["alice"], "long before the silence is over");
+}
+
+#[test]
 fn early_timeouts_and_own_messages_are_harmless() {
     let mut cluster = Cluster::new(&["a"]);
     cluster.on("a", Tracker::handle_timeout);
@@ -305,7 +317,7 @@ fn every_node_lists_in_the_same_order() {
     }
     cluster.run(3 * TICK);
     let list =
-        |name: &str| serde_json::to_value(Presences::from_entries(cluster.get(name).list("t"))).unwrap();
+        |name: &str| serde_json::to_value(Presences::from_entries(cluster.get(name).list("t").iter())).unwrap();
     assert_eq!(list("a")["bob"]["metas"].as_array().unwrap().len(), 4);
     assert_eq!(list("a"), list("b"));
     assert_eq!(list("a"), list("c"));
