@@ -6,6 +6,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::Channel;
 use crate::handle::{ChannelHandle, Link, ReplyTo, SendError};
+use crate::presence::{Presence, PresenceOwner, UnknownPresence};
 use crate::pubsub::{PubSub, Target, TopicGuard};
 use crate::telemetry::{Diagnostics, Site, Stopwatch};
 
@@ -20,6 +21,9 @@ pub struct Context<C: Channel> {
     reference: Option<Ref>,
     /// Its own topic first, once joined. Dropped with the channel, so that no subscription outlives it.
     subscriptions: Vec<TopicGuard>,
+    /// What it tracks, one owner for each presence. Dropped after the subscriptions, so that it is not told of its own
+    /// leave.
+    presences: Vec<PresenceOwner>,
     joined: bool,
 }
 
@@ -45,6 +49,7 @@ impl<C: Channel> Context<C> {
             handles_message: false,
             reference: None,
             subscriptions: Vec::new(),
+            presences: Vec::new(),
             joined: false,
         }
     }
@@ -87,6 +92,14 @@ impl<C: Channel> Context<C> {
     /// The PubSub of the endpoint.
     pub fn pubsub(&self) -> &PubSub {
         &self.link.pubsub
+    }
+
+    /// The presence that was started on this PubSub by this name.
+    ///
+    /// # Errors
+    /// [`UnknownPresence`].
+    pub fn presence(&self, name: &str) -> Result<Presence, UnknownPresence> {
+        self.link.pubsub.presence(name)
     }
 
     /// A handle by which any task can reach this channel.
@@ -191,6 +204,17 @@ impl<C: Channel> Context<C> {
             target,
         ));
         self.joined = true;
+    }
+
+    /// What this channel tracks of a presence, and its topic.
+    pub(crate) fn presence_owner(&mut self, presence: &Presence) -> (&mut PresenceOwner, &str) {
+        let known = self.presences.iter().position(|owner| owner.belongs_to(presence));
+        let index = known.unwrap_or_else(|| {
+            self.presences.reserve_exact(1);
+            self.presences.push(presence.owner());
+            self.presences.len() - 1
+        });
+        (&mut self.presences[index], &self.link.topic)
     }
 
     pub(crate) fn diagnostics(&self) -> &Diagnostics {

@@ -82,6 +82,7 @@ mod endpoint;
 mod handle;
 mod http_facts;
 mod inbox;
+mod presence;
 mod pubsub;
 mod refused;
 mod registry;
@@ -117,12 +118,20 @@ pub use pubsub::{
     LocalEngine, NodeName, Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError,
     Route, Subscription, SubscriptionError, keep_connected,
 };
+pub use presence::{
+    Presence, PresenceBuilder, PresenceError, PresenceObserver, PresenceOwner, PresenceStats, TrackError,
+    UnknownPresence, UpdateError,
+};
 pub use refused::Refused;
 pub use socket::{Router, Socket};
 pub use telemetry::{ChannelHandledIn, ChannelJoined, EndpointInit, SocketConnected, SocketDrain, Telemetry};
 pub use transport::{Disconnect, Outgoing, Transport};
 pub use websocket::DeflateOptions;
 
+pub use phoenix_proto::presence::{
+    Entry, Meta, MetaTooLarge, PhxRef, Presence as KeyPresence, PresenceDiff, Presences, ReplicaStatus, TopicList,
+    TrackerConfig, TrackerConfigError,
+};
 pub use phoenix_proto::server::{ChannelInfo, ChannelStatus, CloseCode};
 pub use tracing::level_filters::LevelFilter;
 

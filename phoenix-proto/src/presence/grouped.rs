@@ -61,6 +61,11 @@ impl Presences {
         self.0.insert(key.into(), presence)
     }
 
+    /// Takes the presence of a key out.
+    pub fn remove(&mut self, key: &str) -> Option<Presence> {
+        self.0.shift_remove(key)
+    }
+
     /// Keys and presences in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Presence)> {
         self.0.iter()
@@ -140,15 +145,15 @@ impl<'de> Visitor<'de> for PresenceVisitor {
     }
 }
 
-impl From<Presences> for Payload {
-    fn from(presences: Presences) -> Self {
-        encoded(&presences)
+impl From<&Presences> for Payload {
+    fn from(presences: &Presences) -> Self {
+        encoded(presences)
     }
 }
 
-impl From<PresenceDiff> for Payload {
-    fn from(diff: PresenceDiff) -> Self {
-        encoded(&diff)
+impl From<&PresenceDiff> for Payload {
+    fn from(diff: &PresenceDiff) -> Self {
+        encoded(diff)
     }
 }
 

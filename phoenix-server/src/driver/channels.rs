@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use phoenix_proto::server::ChannelId;
 
 use crate::End;
+use crate::presence::until_it_waits;
 use crate::runner::{Joined, Outcome, Runner, Work};
 use crate::shield::Shield;
 
@@ -193,7 +194,7 @@ impl Channels {
         mut callback: Callback,
         cx: &mut Context<'_>,
     ) -> Option<Done> {
-        if let Poll::Ready(done) = callback.poll_unpin(cx) {
+        if let Poll::Ready(done) = until_it_waits(|| callback.poll_unpin(cx)) {
             return Some(done);
         }
         let (abort, registration) = AbortHandle::new_pair();
@@ -208,7 +209,7 @@ impl Channels {
     pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Option<Done> {
         let waiting = self.waiting.as_mut()?;
         loop {
-            match waiting.poll_next_unpin(cx) {
+            match until_it_waits(|| waiting.poll_next_unpin(cx)) {
                 Poll::Ready(Some(Ok(done))) => return Some(done),
                 // One of a channel that was ended.
                 Poll::Ready(Some(Err(_))) => {}

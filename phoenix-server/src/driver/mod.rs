@@ -9,4 +9,5 @@ mod websocket;
 pub use accepted::Accepted;
 pub(crate) use accepted::{AcceptedParts, Timeouts};
 pub use connection::Driver;
+pub(crate) use timer::now;
 pub use websocket::WebSocket;

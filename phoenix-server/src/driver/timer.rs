@@ -31,6 +31,6 @@ impl Timer {
 }
 
 /// The time as the runtime has it, which tests may have paused.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -198,10 +198,12 @@ impl Endpoint {
     }
 
     /// Shuts down in order: refuses new connections with 503, closes all others with 1012 in the batches of
-    /// their mounts, after what is queued for them, and waits until they are gone (FEATURES I).
+    /// their mounts, after what is queued for them, and waits until they are gone (FEATURES I). Then those presences of
+    /// its PubSub end that [shall](crate::PresenceBuilder::permdown_on_shutdown).
     pub async fn shutdown(&self) -> Drained {
         let drained =
             join_all(self.inner.mounts.iter().map(|mount| mount.drain(&self.inner.diagnostics))).await;
+        self.pubsub().presences().shut_down();
         drained.into_iter().fold(Drained::default(), |sum, one| Drained {
             closed: sum.closed + one.closed,
             remaining: sum.remaining + one.remaining,

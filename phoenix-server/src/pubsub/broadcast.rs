@@ -10,6 +10,7 @@ use super::remote::Remote;
 use super::subscription::{Subscription, queue};
 use super::table::{SubscriberId, Table, Target, TopicGuard};
 use super::{NodeName, PubSubBuilder};
+use crate::presence::{Names, Presence, UnknownPresence};
 
 /// Publishes to topics and subscribes to them; cheap to clone (FEATURES K).
 ///
@@ -182,6 +183,18 @@ impl PubSub {
         self.table.remote().map(Remote::stats).unwrap_or_default()
     }
 
+    /// The presence that was started on this PubSub by this name.
+    ///
+    /// # Errors
+    /// [`UnknownPresence`].
+    pub fn presence(&self, name: &str) -> Result<Presence, UnknownPresence> {
+        self.presences().get(name)
+    }
+
+    pub(crate) fn presences(&self) -> &Names {
+        self.table.presences()
+    }
+
     /// Sends to all subscribers but one.
     pub(crate) fn publish(
         &self,
@@ -196,6 +209,27 @@ impl PubSub {
         }
         self.table.dispatch(&broadcast, from)?;
         Ok(())
+    }
+
+    /// Sends a broadcast that the library itself made to the subscribers on this node.
+    pub(crate) fn dispatch(&self, broadcast: &Arc<Broadcast>) -> Result<(), EncodeError> {
+        self.table.dispatch(broadcast, None)?;
+        Ok(())
+    }
+
+    /// Sends a broadcast that the library itself made to all other nodes.
+    pub(crate) fn publish_remote(&self, broadcast: &Broadcast) -> Result<(), PublishError> {
+        self.table.remote().map_or(Ok(()), |remote| remote.publish(broadcast))
+    }
+
+    /// Sends a broadcast that the library itself made to another node.
+    pub(crate) fn publish_to(&self, node: &NodeName, broadcast: &Broadcast) -> Result<(), PublishError> {
+        self.table.remote().map_or(Ok(()), |remote| remote.publish_to(node, broadcast))
+    }
+
+    /// Whether there are no other nodes.
+    pub(crate) fn is_local(&self) -> bool {
+        self.table.remote().is_none()
     }
 
     /// Sends a broadcast to one node.

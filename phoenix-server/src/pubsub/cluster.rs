@@ -119,8 +119,9 @@ impl LocalCluster {
         }
     }
 
-    fn subscribe(&self, node: &NodeName, changes: &InterestChanges) {
-        if let Some(node) = self.shared.state.lock().nodes.get_mut(node) {
+    fn subscribe(&self, port: &Port, changes: &InterestChanges) {
+        let mut state = self.shared.state.lock();
+        if let Some(node) = state.nodes.get_mut(&port.node).filter(|node| node.inbound.is(&port.inbound)) {
             node.topics.extend(changes.subscribe.iter().cloned());
             node.topics.retain(|topic| !changes.unsubscribe.contains(topic));
         }
@@ -135,7 +136,11 @@ impl LocalCluster {
     fn disconnect(&self, port: &Port) {
         port.link.down();
         port.interests.restart();
-        self.shared.state.lock().nodes.remove(&port.node);
+        let mut state = self.shared.state.lock();
+        // A node that was started again has the name already.
+        if state.nodes.get(&port.node).is_some_and(|node| node.inbound.is(&port.inbound)) {
+            state.nodes.remove(&port.node);
+        }
     }
 }
 
@@ -161,7 +166,7 @@ impl Engine for LocalEngine {
                         }
                     }
                     changes = port.interests.recv(), if connected => {
-                        self.cluster.subscribe(&port.node, &changes);
+                        self.cluster.subscribe(&port, &changes);
                         port.interests.settled(&changes);
                     }
                     publications = port.outbox.recv(64) => {

@@ -18,6 +18,7 @@ pub use engine::{
     Publication, PublishError, Route, keep_connected,
 };
 pub use node::NodeName;
+pub(crate) use node::random;
 pub use subscription::{Subscription, SubscriptionError};
 pub(crate) use table::{SubscriberId, Target, TopicGuard};
 

@@ -24,6 +24,10 @@ impl NodeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub(crate) fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
 }
 
 /// A random number from the operating system, by way of the seeds of hash maps.

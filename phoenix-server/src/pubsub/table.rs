@@ -10,11 +10,12 @@ use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{Broadcast, EncodeError, Frame, Serializer, Text};
 use slab::Slab;
 
-use super::NodeName;
+use super::{INTERNAL_EVENT, NodeName};
 use super::remote::Remote;
 use super::subscription::Sender;
 use crate::handle::Link;
 use crate::inbox::{Inbox, Item};
+use crate::presence::Names;
 
 /// Names who subscribed, so that a broadcast can leave its sender out. One subscriber may have several
 /// subscriptions.
@@ -56,6 +57,7 @@ pub(super) struct Table {
     hasher: RandomState,
     /// The way to other nodes, if there are any.
     remote: Option<Remote>,
+    presences: Names,
 }
 
 const SHARDS: usize = 16;
@@ -79,7 +81,7 @@ pub(crate) struct TopicGuard {
 
 impl Table {
     pub(super) fn new(node: NodeName, remote: Option<Remote>) -> Self {
-        Self { node, shards: Default::default(), hasher: RandomState::new(), remote }
+        Self { node, shards: Default::default(), hasher: RandomState::new(), remote, presences: Names::default() }
     }
 
     pub(super) fn node(&self) -> &NodeName {
@@ -88,6 +90,10 @@ impl Table {
 
     pub(super) fn remote(&self) -> Option<&Remote> {
         self.remote.as_ref()
+    }
+
+    pub(super) fn presences(&self) -> &Names {
+        &self.presences
     }
 
     pub(super) fn subscribe(
@@ -123,8 +129,12 @@ impl Table {
     ) -> Result<usize, EncodeError> {
         let shard = self.shard(&broadcast.topic).read();
         let Some(topic) = shard.get(&*broadcast.topic) else { return Ok(0) };
-        let receivers =
-            || topic.entries.iter().map(|(_, entry)| entry).filter(|entry| Some(entry.subscriber) != from);
+        // What nodes tell each other is for nobody's client, whatever topics it can join.
+        let internal = broadcast.event == INTERNAL_EVENT;
+        let wanted = |entry: &&Entry| {
+            Some(entry.subscriber) != from && (!internal || matches!(entry.target, Target::Queue(_)))
+        };
+        let receivers = || topic.entries.iter().map(|(_, entry)| entry).filter(wanted);
         let mut frames = Frames::default();
         for entry in receivers() {
             if let Some(serializer) = entry.target.fastlane(&broadcast.event) {

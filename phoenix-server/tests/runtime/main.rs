@@ -7,6 +7,7 @@ mod endpoint;
 mod isolation;
 mod joins;
 mod ordering;
+mod presence;
 mod pubsub;
 mod support;
 mod websocket;

@@ -20,6 +20,11 @@ impl Inbound {
         Self { table, own, counters }
     }
 
+    /// Whether both lead to the same start of a node.
+    pub(in crate::pubsub) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.own, &other.own)
+    }
+
     /// Hands a message to the subscribers on this node, without waiting for any of them.
     ///
     /// This node's own publications are ignored; what is no such message at all is ignored and counted.
