@@ -17,7 +17,7 @@ use tokio::time::timeout;
 const ADAPTERS: [&str; 3] = ["warp", "actix", "axum"];
 
 /// What cannot pass yet, and what it needs.
-const PENDING: [(&str, &str); 10] = [
+const PENDING: [(&str, &str); 9] = [
     ("browser_fallback.", "long polling"),
     ("lp_", "long polling"),
     ("ws_auth_token.", "long polling"),
@@ -26,7 +26,6 @@ const PENDING: [(&str, &str); 10] = [
     ("ws_drain.", "long polling"),
     ("ws_origin.", "long polling"),
     ("ws_server_shutdown_lp.", "long polling"),
-    ("ws_presence.", "presence"),
     ("ws_vsn", "long polling"),
 ];
 

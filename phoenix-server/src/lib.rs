@@ -113,14 +113,14 @@ pub use http_facts::{
     TokenDataError, TokenError, UnixMillis, VsnNotText,
 };
 pub use inbox::{QueueLimits, SlowConsumer};
+pub use presence::{
+    Presence, PresenceBuilder, PresenceError, PresenceObserver, PresenceOwner, PresenceStats, TrackError,
+    UnknownPresence, UpdateError,
+};
 pub use pubsub::{
     Backoff, BroadcastError, Connector, Engine, Inbound, InterestChanges, Interests, Link, LocalCluster,
     LocalEngine, NodeName, Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError,
     Route, Subscription, SubscriptionError, keep_connected,
-};
-pub use presence::{
-    Presence, PresenceBuilder, PresenceError, PresenceObserver, PresenceOwner, PresenceStats, TrackError,
-    UnknownPresence, UpdateError,
 };
 pub use refused::Refused;
 pub use socket::{Router, Socket};
@@ -129,8 +129,8 @@ pub use transport::{Disconnect, Outgoing, Transport};
 pub use websocket::DeflateOptions;
 
 pub use phoenix_proto::presence::{
-    Entry, Meta, MetaTooLarge, PhxRef, Presence as KeyPresence, PresenceDiff, Presences, ReplicaStatus, TopicList,
-    TrackerConfig, TrackerConfigError,
+    Entry, Meta, MetaTooLarge, PhxRef, Presence as KeyPresence, PresenceDiff, Presences, ReplicaStatus,
+    TopicList, TrackerConfig, TrackerConfigError,
 };
 pub use phoenix_proto::server::{ChannelInfo, ChannelStatus, CloseCode};
 pub use tracing::level_filters::LevelFilter;

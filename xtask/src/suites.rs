@@ -21,8 +21,8 @@ impl Feature {
     /// The one place that says which features are there.
     pub(crate) fn is_offered(self) -> bool {
         match self {
-            Self::LongPoll | Self::Presence => false,
-            Self::WebSocket => true,
+            Self::LongPoll => false,
+            Self::Presence | Self::WebSocket => true,
         }
     }
 }

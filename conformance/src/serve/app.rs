@@ -1,9 +1,9 @@
 //! What the sockets, the channels and the control routes of the process share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use phoenix_server::{ChannelHandle, SecretKeyBase, SendError, SessionConfig, SessionStore};
+use phoenix_server::{ChannelHandle, Presence, SecretKeyBase, SendError, SessionConfig, SessionStore};
 use serde_json::Value;
 
 /// The state of the application.
@@ -11,6 +11,8 @@ pub(super) struct App {
     channels: Mutex<Members>,
     log: Mutex<VecDeque<Value>>,
     pub(super) sessions: Arc<SessionStore>,
+    /// Kept alive here; channels find them by name.
+    pub(super) presences: OnceLock<[Presence; 2]>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,12 @@ impl App {
         let secret = SecretKeyBase::new([7; 64]).expect("64 bytes are enough");
         let config = SessionConfig::new("_oracle_key", "oracle12");
         let sessions = SessionStore::new(config, &secret).expect("the name is a token");
-        Self { channels: Mutex::default(), log: Mutex::default(), sessions: Arc::new(sessions) }
+        Self {
+            channels: Mutex::default(),
+            log: Mutex::default(),
+            sessions: Arc::new(sessions),
+            presences: OnceLock::new(),
+        }
     }
 
     pub(super) fn log(&self, entry: Value) {

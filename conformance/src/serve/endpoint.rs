@@ -13,6 +13,7 @@ use phoenix_server::{
 use serde_json::json;
 
 use super::app::app;
+use super::presence;
 use super::sockets::{AuthErrSocket, AuthSocket, BenchSocket, Denial, OpenSocket, TokenSocket, UserSocket};
 
 /// All mounts of the reference application.
@@ -68,6 +69,7 @@ pub(super) fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
         .socket::<UserSocket>("/session_nocsrf", websocket(without_csrf))
         .socket::<BenchSocket>("/bench", defaults().max_channels(100_000))
         .build()?;
+    app().presences.set(presence::start(endpoint.pubsub())?).expect("a process has one endpoint");
     Ok(endpoint)
 }
 

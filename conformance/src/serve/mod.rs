@@ -9,6 +9,7 @@ mod connect_info;
 mod ctl;
 mod endpoint;
 mod inspect;
+mod presence;
 mod sockets;
 mod term;
 

@@ -37,9 +37,11 @@ impl TopicDiff {
     pub fn then(&mut self, next: Self) {
         let Self { topic: _, joins, leaves } = next;
         let known: BTreeSet<Dot<'_>> = self.joins.iter().map(dot).collect();
-        let (untold, leaves): (Vec<_>, Vec<_>) = leaves.into_iter().partition(|entry| known.contains(&dot(entry)));
+        let (untold, leaves): (Vec<_>, Vec<_>) =
+            leaves.into_iter().partition(|entry| known.contains(&dot(entry)));
         let known: BTreeSet<Dot<'_>> = self.leaves.iter().map(dot).collect();
-        let (back, joins): (Vec<_>, Vec<_>) = joins.into_iter().partition(|entry| known.contains(&dot(entry)));
+        let (back, joins): (Vec<_>, Vec<_>) =
+            joins.into_iter().partition(|entry| known.contains(&dot(entry)));
         drop(known);
         forget(&mut self.joins, &untold);
         forget(&mut self.leaves, &back);

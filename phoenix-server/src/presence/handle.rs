@@ -1,7 +1,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::join_all;
 use phoenix_proto::presence::{
@@ -209,7 +209,10 @@ impl Presence {
     /// The other nodes this one has heard of, sorted, and whether their presences are listed (FEATURES L25).
     pub fn nodes(&self) -> Vec<(NodeName, ReplicaStatus)> {
         let state = |tracker: &Tracker| {
-            tracker.replicas().map(|(replica, status)| (NodeName::new(Arc::clone(replica.node())), status)).collect()
+            tracker
+                .replicas()
+                .map(|(replica, status)| (NodeName::new(Arc::clone(replica.node())), status))
+                .collect()
         };
         self.shard(0).read(state)
     }

@@ -66,9 +66,7 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Observer(Mutex<Box<dyn Observe>>);
 
 impl Fetch {
-    pub(super) fn new<F>(
-        fetch: impl Fn(Arc<str>, Presences) -> F + Send + Sync + 'static,
-    ) -> Self
+    pub(super) fn new<F>(fetch: impl Fn(Arc<str>, Presences) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Presences> + Send + 'static,
     {

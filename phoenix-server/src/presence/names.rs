@@ -34,6 +34,8 @@ impl Names {
     /// The server shuts down: those presences end that were told to.
     pub(crate) fn shut_down(&self) {
         let presences: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
-        presences.iter().for_each(|presence| presence.shut_down());
+        for presence in presences {
+            presence.shut_down();
+        }
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 
-use phoenix_proto::presence::{MetaTooLarge, Owner, PhxRef, TrackError as Untracked, UpdateError as Unchanged};
+use phoenix_proto::presence::{
+    MetaTooLarge, Owner, PhxRef, TrackError as Untracked, UpdateError as Unchanged,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;

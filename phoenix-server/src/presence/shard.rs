@@ -71,7 +71,9 @@ impl Shard {
 
         changes.iter().for_each(log);
         self.send(outgoing);
-        topics.into_iter().for_each(|topic| deferred::publish(self, topic));
+        for topic in topics {
+            deferred::publish(self, topic);
+        }
         result
     }
 

@@ -10,9 +10,9 @@ use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{Broadcast, EncodeError, Frame, Serializer, Text};
 use slab::Slab;
 
-use super::{INTERNAL_EVENT, NodeName};
 use super::remote::Remote;
 use super::subscription::Sender;
+use super::{INTERNAL_EVENT, NodeName};
 use crate::handle::Link;
 use crate::inbox::{Inbox, Item};
 use crate::presence::Names;
@@ -81,7 +81,13 @@ pub(crate) struct TopicGuard {
 
 impl Table {
     pub(super) fn new(node: NodeName, remote: Option<Remote>) -> Self {
-        Self { node, shards: Default::default(), hasher: RandomState::new(), remote, presences: Names::default() }
+        Self {
+            node,
+            shards: Default::default(),
+            hasher: RandomState::new(),
+            remote,
+            presences: Names::default(),
+        }
     }
 
     pub(super) fn node(&self) -> &NodeName {

@@ -8,7 +8,7 @@ use super::support::{Node, keys, let_pass, names, next, nodes};
 
 const TICK: Duration = Duration::from_millis(1_500);
 /// After so long a silent node counts as down, at the next tick.
-const DOWN: Duration = Duration::from_millis(30_000);
+const DOWN: Duration = Duration::from_secs(30);
 
 fn name(node: &Node) -> NodeName {
     node.pubsub.node_name().clone()

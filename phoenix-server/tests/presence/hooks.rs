@@ -212,9 +212,7 @@ async fn pr_16_to_21_an_observer_sees_every_diff_with_the_presences_it_led_to() 
     presence.settled().await;
 
     let meta = |phx_ref: &String| json!({ "phx_ref": phx_ref });
-    let fetched = |key: &str, phx_ref: &String| {
-        json!({key: {"metas": [meta(phx_ref)], "user": {"name": format!("name of {key}")}}})
-    };
+    let fetched = |key: &str, phx_ref: &String| json!({key: {"metas": [meta(phx_ref)], "user": {"name": format!("name of {key}")}}});
     let joins = |key: &str, phx_ref: &String| json!({"joins": fetched(key, phx_ref), "leaves": {}});
     let leaves = |key: &str, phx_ref: &String| json!({"joins": {}, "leaves": fetched(key, phx_ref)});
     assert_eq!(

@@ -75,7 +75,9 @@ async fn pr_09_11_13_tr2_11_what_cannot_be_done_is_an_error_and_changes_nothing(
     assert!(matches!(owner.track("room", "a", json!([1])), Err(TrackError::Meta(_))));
     assert!(matches!(owner.update("room", "alice", json!("text")), Err(UpdateError::Meta(_))));
     let large = json!({"x": "y".repeat(64)});
-    assert!(matches!(owner.track("room", "a", &large), Err(TrackError::MetaTooLarge(error)) if error.limit == 64));
+    assert!(
+        matches!(owner.track("room", "a", &large), Err(TrackError::MetaTooLarge(error)) if error.limit == 64)
+    );
     assert!(matches!(owner.update("room", "alice", &large), Err(UpdateError::MetaTooLarge(_))));
     other.untrack("room", "alice");
     owner.untrack("room", "nobody");
@@ -168,10 +170,7 @@ async fn a_list_and_a_snapshot_are_the_same_payload() {
     for (index, key) in ["bob", "alice", "bob"].into_iter().enumerate() {
         owners[index].track("room", key, json!({ "index": index })).unwrap();
     }
-    assert_eq!(
-        Payload::from(&presence.list("room").await),
-        Payload::from(&presence.snapshot("room"))
-    );
+    assert_eq!(Payload::from(&presence.list("room").await), Payload::from(&presence.snapshot("room")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,8 @@
 //! lists the living presences and nothing else, and the diffs its clients got add up to that.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use phoenix_server::{LocalCluster, NodeName, PresenceDiff, PresenceOwner, Presences};

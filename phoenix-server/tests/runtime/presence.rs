@@ -106,7 +106,8 @@ impl Server {
     fn new(pubsub: PubSub) -> Self {
         let presence = Presence::builder("test").start(&pubsub).unwrap();
         let options = SocketOptions::new().transport("memory", TransportOptions::new("memory"));
-        let endpoint = Endpoint::builder().pubsub(pubsub).socket::<PresenceSocket>("/socket", options).build();
+        let endpoint =
+            Endpoint::builder().pubsub(pubsub).socket::<PresenceSocket>("/socket", options).build();
         Self { endpoint: endpoint.unwrap(), presence }
     }
 
@@ -166,9 +167,7 @@ async fn the_reply_of_a_callback_comes_before_the_diff_it_caused() {
     }
     alice.push("7", "room", "untrack", &json!({}));
     let diff = json!({"joins": {}, "leaves": {"alice": {"metas": [previous]}}});
-    alice
-        .expect([reply_to("7", "room", "ok", json!({})), broadcast("room", "presence_diff", diff)])
-        .await;
+    alice.expect([reply_to("7", "room", "ok", json!({})), broadcast("room", "presence_diff", diff)]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,7 +238,10 @@ async fn j21_no_presence_outlives_its_channel() {
         if how == "waiting" {
             // A callback that is running has five seconds to come to its end.
             let diff = later(&mut watcher).await;
-            assert!(diff[4]["leaves"]["waiting"].is_object() && diff[4]["leaves"]["bob"].is_object(), "{diff}");
+            assert!(
+                diff[4]["leaves"]["waiting"].is_object() && diff[4]["leaves"]["bob"].is_object(),
+                "{diff}"
+            );
         } else {
             expect_gone(&server, &mut watcher, "bob").await;
         }
@@ -252,10 +254,10 @@ async fn j21_no_presence_outlives_its_channel() {
 async fn a_replaced_channel_takes_its_presence_along_and_the_new_one_has_its_own() {
     let server = Server::new(PubSub::local());
     let (mut watcher, _) = server.enter("watcher").await;
-    let (mut bob, first) = server.enter("bob").await;
+    let (bob, first) = server.enter("bob").await;
     watcher.recv().await;
     bob.send(&json!(["2", "2", "room", "phx_join", {}]));
-    let mut told = vec![watcher.recv().await, watcher.recv().await];
+    let mut told = [watcher.recv().await, watcher.recv().await];
     told.sort_by_key(|diff| diff[4]["leaves"]["bob"].is_null());
     assert_eq!(told[0][4]["leaves"]["bob"]["metas"][0]["phx_ref"], json!(first));
     let list = server.presence.snapshot("room");

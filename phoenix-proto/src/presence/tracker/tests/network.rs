@@ -316,8 +316,9 @@ fn every_node_lists_in_the_same_order() {
         track(&mut cluster, name, owner as u64, "bob");
     }
     cluster.run(3 * TICK);
-    let list =
-        |name: &str| serde_json::to_value(Presences::from_entries(cluster.get(name).list("t").iter())).unwrap();
+    let list = |name: &str| {
+        serde_json::to_value(Presences::from_entries(cluster.get(name).list("t").iter())).unwrap()
+    };
     assert_eq!(list("a")["bob"]["metas"].as_array().unwrap().len(), 4);
     assert_eq!(list("a"), list("b"));
     assert_eq!(list("a"), list("c"));
