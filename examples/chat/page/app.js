@@ -49,7 +49,7 @@ function enter(room, name) {
   element("refusal").textContent = ""
 
   const people = new Presence(entering)
-  people.onSync(() => showPeople(people.list((key) => key)))
+  people.onSync(() => showPeople(people.list((name, { metas }) => ({ name, tabs: metas.length }))))
   entering.on("new_msg", (message) => {
     stopTyping(message.nick)
     append([message])
@@ -228,14 +228,17 @@ function showTyping() {
   element("typing").textContent = names.length === 0 ? "" : names.length === 1 ? `${names[0]} is typing…` : several
 }
 
-/** Only servers that track presence ever call this. */
-function showPeople(names) {
+/** Everybody once, with the number of windows they have open here if there are several. */
+function showPeople(people) {
   element("online").hidden = false
-  element("online-count").textContent = names.length
+  element("online-count").textContent = people.length
   element("online-list").replaceChildren(
-    ...names.sort((a, b) => a.localeCompare(b)).map((name) => {
+    ...people.sort((a, b) => a.name.localeCompare(b.name)).map(({ name, tabs }) => {
       const item = document.createElement("li")
       item.textContent = name
+      item.title = name
+      item.classList.toggle("own", name === nick)
+      if (tabs > 1) item.dataset.tabs = tabs
       item.style.setProperty("--hue", hue(name))
       return item
     }),

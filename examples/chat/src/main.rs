@@ -7,8 +7,8 @@ use std::error::Error;
 use std::net::TcpListener;
 
 use clap::{Parser, ValueEnum};
-use phoenix_server::{CheckOrigin, Endpoint, SocketOptions, WebSocketOptions};
-use room::ChatSocket;
+use phoenix_server::{CheckOrigin, Endpoint, Presence, SocketOptions, WebSocketOptions};
+use room::{ChatSocket, PRESENCE};
 
 #[derive(Parser)]
 #[command(about = "Chat rooms over Phoenix Channels")]
@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let options = SocketOptions::new().websocket(WebSocketOptions::new().check_origin(CheckOrigin::Conn));
     let endpoint = Endpoint::builder().socket::<ChatSocket>("/socket", options).build()?;
+    // It lives as long as the server.
+    let _presence = Presence::builder(PRESENCE).start(endpoint.pubsub())?;
     let listener = TcpListener::bind(("127.0.0.1", args.port))?;
     listener.set_nonblocking(true)?;
     println!("listening on {}", listener.local_addr()?);

@@ -1,11 +1,11 @@
-//! One channel per room: history on the join reply, messages to everybody, typing to everybody else.
+//! One channel per room: history on the join reply, messages to everybody, typing to everybody else, and who is there.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use phoenix_server::{
-    Channel, ConnectInfo, Context, Crash, Flow, JoinError, Payload, Refused, Router, Socket, Status,
+    Channel, ConnectInfo, Context, Crash, Flow, JoinError, Payload, Presence, Refused, Router, Socket, Status,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,6 +27,13 @@ impl Socket for ChatSocket {
 pub(crate) struct Room {
     nick: String,
     histories: Histories,
+    presence: Presence,
+}
+
+/// What a channel tells itself.
+pub(crate) enum Info {
+    /// The join reply is on its way.
+    Joined,
 }
 
 /// The last messages of every room.
@@ -57,12 +64,15 @@ struct Typing {
     typing: bool,
 }
 
+/// The name of the presence that says who is in which room.
+pub(crate) const PRESENCE: &str = "chat";
+
 /// How many messages of a room are remembered.
 const HISTORY: usize = 50;
 
 impl Channel for Room {
     type Socket = ChatSocket;
-    type Info = ();
+    type Info = Info;
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
         let nick = params.parse().map_or_else(|_| String::new(), |params: JoinParams| params.nick);
@@ -71,7 +81,18 @@ impl Channel for Room {
         }
         let histories = cx.route_data::<Histories>().cloned().unwrap_or_default();
         let reply = Payload::json(&json!({"history": histories.of(cx.topic())}))?;
-        Ok((Self { nick, histories }, reply))
+        cx.handle().send(Info::Joined)?;
+        Ok((Self { nick, histories, presence: cx.presence(PRESENCE)? }, reply))
+    }
+
+    async fn handle_info(&mut self, info: Info, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+        match info {
+            Info::Joined => {
+                self.presence.track(cx, &self.nick, json!({"since": now()}))?;
+                self.presence.push_state(cx).await?;
+            }
+        }
+        Ok(Flow::Continue)
     }
 
     async fn handle_in(
