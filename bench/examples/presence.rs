@@ -24,7 +24,9 @@ struct Costs {
 async fn main() {
     let tables = SIZES.map(costs);
     print!("| for one presence |");
-    SIZES.iter().for_each(|size| print!(" of {size} |"));
+    for size in SIZES {
+        print!(" of {size} |");
+    }
     println!("\n|---|{}", "--:|".repeat(SIZES.len()));
     for (row, name) in tables[0].names.iter().enumerate() {
         print!("| {name} |");
@@ -54,7 +56,8 @@ fn run(size: usize) -> Costs {
     let mut costs = Costs { names: Vec::new(), nanos: Vec::new() };
     let mut note = |name, elapsed: Duration, count: usize| {
         costs.names.push(name);
-        costs.nanos.push(elapsed.as_secs_f64() * 1e9 / count as f64);
+        let count = u32::try_from(count).expect("sizes are small");
+        costs.nanos.push(elapsed.as_secs_f64() * 1e9 / f64::from(count));
     };
 
     let pubsub = PubSub::local();
@@ -125,7 +128,9 @@ fn replicate(size: usize, keys: &[String], note: &mut impl FnMut(&'static str, D
         std::iter::from_fn(|| here.poll_message()).map(|outgoing| outgoing.message.encode()).collect();
     note("encoding the delta", start.elapsed(), size);
     let start = Instant::now();
-    messages.iter().for_each(|message| there.handle_bytes(message, now));
+    for message in &messages {
+        there.handle_bytes(message, now);
+    }
     let diffs: usize =
         std::iter::from_fn(|| there.poll_diff()).map(|diff| black_box(Payload::from(&diff)).len()).sum();
     note("merging it elsewhere, with the presence_diff", start.elapsed(), size);
