@@ -7,7 +7,6 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -29,7 +28,7 @@ impl HttpConnection {
         Self { connector, sender: None }
     }
 
-    /// Executes a request with a complete address.
+    /// Executes a request with a complete address, and with the headers that go with it.
     ///
     /// A request on a kept connection that the server has closed meanwhile is not repeated: it may have been
     /// handled.
@@ -41,7 +40,7 @@ impl HttpConnection {
             Some(sender) if sender.is_ready() => sender,
             _ => self.connect(request.uri()).await?,
         };
-        let response = sender.send_request(relative(request)?).await?;
+        let response = sender.send_request(relative(request)).await?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
         self.sender = Some(sender);
@@ -64,15 +63,9 @@ impl HttpConnection {
     }
 }
 
-/// The request as it stands on a connection to its server: path only, and the host as a header.
-fn relative(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>, http::Error> {
-    let authority = request.uri().authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    let host = http::HeaderValue::try_from(authority)?;
+/// The request as it stands on a connection to its server: path only.
+fn relative(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let path = request.uri().path_and_query().cloned();
     *request.uri_mut() = path.map_or_else(Default::default, http::Uri::from);
-    request.headers_mut().insert(HOST, host);
-    if request.method() == http::Method::GET {
-        request.headers_mut().remove(CONTENT_LENGTH);
-    }
-    Ok(request)
+    request
 }

@@ -4,7 +4,9 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::Authority;
+use http::{Request, Uri};
 use http_body_util::Full;
 use phoenix_proto::client::longpoll::{Command, Event, LongPoll, Method, RequestId};
 use phoenix_proto::client::{Closed, ConnectRequest};
@@ -121,12 +123,20 @@ async fn execute(
     mut connection: HttpConnection,
     request: phoenix_proto::client::longpoll::Request,
 ) -> Answer {
-    let mut builder = Request::builder().uri(request.url.as_str()).method(match request.method {
+    let method = match request.method {
         Method::Get => http::Method::GET,
         Method::Post => http::Method::POST,
-    });
+    };
+    let mut builder = Request::builder().uri(request.url.as_str()).method(method);
+    // What would be added below is told to the observer too.
+    if let Some(authority) = builder.uri_ref().and_then(Uri::authority).map(Authority::to_string) {
+        builder = builder.header(HOST, authority);
+    }
     for (name, value) in &request.headers {
         builder = builder.header(*name, value.as_str());
+    }
+    if request.method == Method::Post {
+        builder = builder.header(CONTENT_LENGTH, request.body.len());
     }
     let head = match builder.body(()) {
         Ok(head) => head,
