@@ -63,6 +63,9 @@ struct ReplayArgs {
     /// Seconds for which a late event is waited for.
     #[arg(long, default_value_t = 5.0)]
     patience: f64,
+    /// Compare the order of all frames of a connection, not only that of the frames of each topic.
+    #[arg(long)]
+    exact_order: bool,
     /// Shell command that stops the server as SIGTERM does, for the recordings in which that happens.
     #[arg(long)]
     stop: Option<String>,
@@ -127,6 +130,9 @@ fn block_on(
 async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
     let mut replay =
         Replay::new(&args.url)?.parallel(args.parallel).patience(Duration::try_from_secs_f64(args.patience)?);
+    if args.exact_order {
+        replay = replay.exact_order();
+    }
     if let Some(url) = &args.ctl {
         replay = replay.ctl(url)?;
     }

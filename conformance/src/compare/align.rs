@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::Place;
 use super::items::{Chain, Content, FrameItem, Item, Presence};
 use super::normalise::{Class, Values};
+use super::{FrameOrder, Place};
 use crate::difference::{Difference, Kind};
 
 /// Pairs of values that vary, by the line where they met.
@@ -41,19 +41,24 @@ impl Bindings {
 }
 
 /// Compares frames chain by chain and returns the indexes of those that belong together.
-pub(super) fn compare_frames(
+pub(super) fn compare_frames<'a>(
     place: Place<'_>,
-    recorded: &[(usize, &FrameItem)],
-    actual: &[&FrameItem],
+    recorded: &[(usize, &'a FrameItem)],
+    actual: &[&'a FrameItem],
+    order: FrameOrder,
     bindings: &mut Bindings,
     differences: &mut Vec<Difference>,
 ) -> Vec<(usize, usize)> {
+    let chain = |item: &'a FrameItem| match order {
+        FrameOrder::PerTopic => &item.chain,
+        FrameOrder::Exact => &Chain::Other,
+    };
     let mut chains: BTreeMap<&Chain, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for (index, (_, item)) in recorded.iter().enumerate() {
-        chains.entry(&item.chain).or_default().0.push(index);
+        chains.entry(chain(item)).or_default().0.push(index);
     }
     for (index, item) in actual.iter().enumerate() {
-        chains.entry(&item.chain).or_default().1.push(index);
+        chains.entry(chain(item)).or_default().1.push(index);
     }
     let mut pairs = Vec::new();
     for (chain, (mut left, mut right)) in chains {

@@ -33,9 +33,24 @@ use crate::script::{Act, Part, Script};
 /// A recorded wait at least this long, in milliseconds, is a timer of the server, whose time is compared.
 const TIMER: f64 = 400.0;
 
+/// How far the order of frames on a connection is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FrameOrder {
+    /// Per chain, as described above.
+    #[default]
+    PerTopic,
+    /// That of all frames.
+    Exact,
+}
+
 /// Everything that differs, in the order of the recording.
-pub(crate) fn compare(recording: &Recording, script: &Script, observed: &Observed) -> Vec<Difference> {
-    let mut comparison = Comparison::new(recording, script, observed);
+pub(crate) fn compare(
+    recording: &Recording,
+    script: &Script,
+    observed: &Observed,
+    order: FrameOrder,
+) -> Vec<Difference> {
+    let mut comparison = Comparison::new(recording, script, observed, order);
     for conn in script.conns.keys() {
         comparison.connection(*conn);
     }
@@ -52,6 +67,7 @@ struct Comparison<'a> {
     observed: &'a Observed,
     recorded: Normaliser,
     actual: Normaliser,
+    order: FrameOrder,
     bindings: Bindings,
     differences: Vec<Difference>,
 }
@@ -87,7 +103,7 @@ impl Place<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(recording: &'a Recording, script: &'a Script, observed: &'a Observed) -> Self {
+    fn new(recording: &'a Recording, script: &'a Script, observed: &'a Observed, order: FrameOrder) -> Self {
         let mut recorded = Normaliser::new(observed.variables.authorities().map(|(recorded, _)| recorded));
         let mut actual = Normaliser::new(observed.variables.authorities().map(|(_, actual)| actual));
         for expected in script.conns.values().flat_map(|lane| &lane.expected) {
@@ -102,6 +118,7 @@ impl<'a> Comparison<'a> {
             observed,
             recorded,
             actual,
+            order,
             bindings: Bindings::default(),
             differences: Vec::new(),
         }
@@ -150,6 +167,7 @@ impl<'a> Comparison<'a> {
                 .iter()
                 .map(|index| actual[*index].frame().expect("filtered"))
                 .collect::<Vec<_>>(),
+            self.order,
             &mut self.bindings,
             &mut self.differences,
         );
@@ -258,6 +276,7 @@ impl<'a> Comparison<'a> {
                 place,
                 &recorded.iter().map(|(line, item)| (*line, item)).collect::<Vec<_>>(),
                 &actual.iter().collect::<Vec<_>>(),
+                self.order,
                 &mut self.bindings,
                 &mut self.differences,
             );

@@ -21,7 +21,7 @@ pub(crate) use self::observed::{Lane, Observed};
 pub(crate) use self::polls::messages;
 
 pub(crate) use self::variables::request_token;
-use crate::compare::compare;
+use crate::compare::{FrameOrder, compare};
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};
 use crate::recording::{Bundled, ReadError, Recording, bundled};
@@ -85,6 +85,7 @@ pub struct Replay {
     watcher: Option<Watcher>,
     parallel: usize,
     patience: Duration,
+    order: FrameOrder,
 }
 
 /// The server under test.
@@ -133,6 +134,7 @@ impl Replay {
             watcher: None,
             parallel: PARALLEL,
             patience: PATIENCE,
+            order: FrameOrder::default(),
         }
     }
 
@@ -187,6 +189,14 @@ impl Replay {
     /// How long an event is waited for when it is late. After the first failure of a recording it is half a second.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Compares the order of all frames of a connection, not only that of the frames of each topic.
+    ///
+    /// No order is promised between topics; but where nothing runs side by side, a Phoenix has one.
+    pub fn exact_order(mut self) -> Self {
+        self.order = FrameOrder::Exact;
         self
     }
 
@@ -299,12 +309,13 @@ impl Replay {
     }
 
     fn job(&self, recording: Recording) -> impl Future<Output = Outcome> + Send + 'static {
-        let (server, stop, patience) = (self.server.clone(), self.stop.clone(), self.patience);
+        let (server, stop) = (self.server.clone(), self.stop.clone());
+        let (patience, order) = (self.patience, self.order);
         async move {
             let start = Instant::now();
             let script = Script::new(&recording);
             let observed = run::run(&recording, &script, &server, stop.as_ref(), patience).await;
-            let differences = compare(&recording, &script, &observed);
+            let differences = compare(&recording, &script, &observed, order);
             let verdict = if differences.is_empty() { Verdict::Passed } else { Verdict::Failed };
             Outcome::new(recording.name, verdict, differences, start.elapsed())
         }

@@ -1,20 +1,16 @@
 //! Every recording, replayed against the reference application on every adapter.
 //!
-//! Each adapter runs in a process of its own: the state of the application belongs to the process, and some recordings
-//! stop it. The table of results in the README is compared with what this run gives; `UPDATE_TABLE=1` rewrites it.
+//! The table of results in the README is compared with what this run gives; `UPDATE_TABLE=1` rewrites it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use phoenix_conformance::{Deviations, Replay, Report, Verdict, recording};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
-const ADAPTERS: [&str; 3] = ["warp", "actix", "axum"];
+use crate::server::{ADAPTERS, Server, root};
 
 /// What cannot pass yet, and what it needs.
 const PENDING: [(&str, &str); 9] = [
@@ -48,10 +44,10 @@ async fn every_adapter_answers_as_recorded() {
 }
 
 async fn replay(adapter: &str) -> Report {
-    let (server, address) = Server::start(adapter).await;
-    let pid = server.0.id().expect("the server runs");
+    let server = Server::start(adapter).await;
+    let pid = server.pid();
     let expected = recording::bundled().into_iter().filter(|recording| pending(recording.name).is_none());
-    let report = Replay::new(&format!("http://{address}"))
+    let report = Replay::new(&server.url())
         .unwrap()
         .recordings(expected.map(|recording| recording.parse().unwrap()))
         .server(adapter)
@@ -62,32 +58,6 @@ async fn replay(adapter: &str) -> Report {
         .unwrap();
     server.ended().await;
     report
-}
-
-/// A process that serves the reference application.
-struct Server(Child);
-
-impl Server {
-    async fn start(adapter: &str) -> (Self, String) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_phoenix-conformance"))
-            .args(["serve", "--port", "0", "--workers", "2", "--adapter", adapter])
-            .stdout(Stdio::piped())
-            // Some channels panic because the recordings want them to.
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let output = child.stdout.take().expect("it is piped");
-        let line =
-            BufReader::new(output).lines().next_line().await.unwrap().expect("it says where it listens");
-        let address = line.strip_prefix("listening on ").expect("the line has a fixed form").to_owned();
-        (Self(child), address)
-    }
-
-    /// A recording has stopped the server: it drains and exits without an error.
-    async fn ended(mut self) {
-        assert!(self.0.wait().await.unwrap().success());
-    }
 }
 
 async fn terminate(pid: u32) {
@@ -137,8 +107,4 @@ fn compare_table(table: &str) {
     } else {
         assert_eq!(&readme[begin..end], table, "the table is stale; UPDATE_TABLE=1 rewrites it");
     }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
