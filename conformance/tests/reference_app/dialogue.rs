@@ -87,7 +87,7 @@ impl Writer {
             ("close", "") => json!({"kind": "close", "code": null, "reason": ""}),
             ("close", code) => json!({"kind": "close", "code": code.parse::<u16>().ok()?, "reason": ""}),
             (status, rest) if status.len() == 3 && status.parse::<u16>().is_ok() => {
-                answer(status.parse().ok()?, rest)?
+                answer(status.parse().ok()?, rest)
             }
             _ => json!({"kind": "text", "data": what}),
         };
@@ -132,15 +132,15 @@ impl Writer {
     }
 }
 
-fn answer(status: u16, rest: &str) -> Option<Value> {
+fn answer(status: u16, rest: &str) -> Value {
     let (headers, body) = rest.split_once(" = ").unwrap_or((rest, ""));
     let mut lines = vec![json!(["cache-control", "max-age=0, private, must-revalidate"])];
     if status == 101 {
         lines.push(json!(["sec-websocket-accept", ACCEPT]));
     }
     lines.extend(header_lines(headers));
-    Some(json!({"kind": "open_response", "status": status, "reason": "", "version": "HTTP/1.1",
-        "headers": lines, "body": body.trim()}))
+    json!({"kind": "open_response", "status": status, "reason": "", "version": "HTTP/1.1",
+        "headers": lines, "body": body.trim()})
 }
 
 /// `name: value | name: value`

@@ -36,6 +36,7 @@ async fn play(adapter: &str) -> Option<String> {
         .unwrap()
         .recordings(dialogues)
         .exact_order()
+        .patience(Duration::from_secs(10))
         .parallel(16)
         .run()
         .await

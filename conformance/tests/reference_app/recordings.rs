@@ -52,6 +52,8 @@ async fn replay(adapter: &str) -> Report {
         .recordings(expected.map(|recording| recording.parse().unwrap()))
         .server(adapter)
         .deviations(Deviations::open(root().join("../docs/DEVIATIONS.md")).unwrap())
+        // Frames of ten million bytes take their time in an unoptimised build.
+        .patience(Duration::from_secs(10))
         .on_stop(move || terminate(pid))
         .run()
         .await

@@ -161,10 +161,10 @@ impl<T: Transport> Driver<T> {
                 return self.poll_timer(cx);
             }
         }
-        // Somebody keeps this connection busy; deadlines and the other tasks of the thread have a right too.
-        ready!(self.poll_timer(cx));
+        // Somebody keeps this connection busy; deadlines and the other tasks of the thread have a right too. Nothing
+        // else may wake it: whoever was polled had more.
         cx.waker().wake_by_ref();
-        Poll::Pending
+        self.poll_timer(cx)
     }
 
     /// Moves what other parts of the program sent into the machine and the mailboxes.

@@ -24,6 +24,17 @@ async fn a_ping_is_answered_between_the_fragments_of_a_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_takes_many_reads_is_read_to_its_end() {
+    const LENGTH: usize = 3_000_000;
+    let endpoint = endpoint();
+    let mut client = connect_websocket(&endpoint, &probe(), "", LENGTH * 2).await;
+    let padding = "x".repeat(LENGTH);
+    client.send(&json!([null, "1", "phoenix", "heartbeat", padding])).await;
+    let reply = json!([null, "1", "phoenix", "phx_reply", {"status": "ok", "response": {}}]);
+    assert_eq!(client.recv().await, reply);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_of_the_client_is_answered_with_1000() {
     let endpoint = endpoint();
     let mut client = websocket(&endpoint, &probe(), "").await;
