@@ -54,7 +54,7 @@ pub use phoenix_proto::client::{
     Transport,
 };
 pub use phoenix_proto::presence::{
-    Meta, Presence as PresenceEntry, PresenceEvent, PresencePayloadError, PresenceSyncConfig, Presences,
+    Meta, Presence as KeyPresence, PresenceEvent, PresencePayloadError, PresenceSyncConfig, Presences,
     sync_diff, sync_state,
 };
 pub use phoenix_proto::{

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use phoenix_client::{
-    Channel, Events, Presence, PresenceChange, PresenceEntry, PresenceEvent, PresenceSyncConfig, Presences,
+    Channel, Events, KeyPresence, Presence, PresenceChange, PresenceEvent, PresenceSyncConfig, Presences,
     Socket,
 };
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ async fn callbacks_tell_before_and_after() {
     let (_room, presence, mut peer, _arrivals) = attached(PresenceSyncConfig::default()).await;
     let mut changes = presence.changes();
     let told = Arc::new(Mutex::new(Vec::new()));
-    let metas = |presence: &PresenceEntry| presence.metas.len();
+    let metas = |presence: &KeyPresence| presence.metas.len();
     let note = Arc::clone(&told);
     let joins = presence.on_join(move |key, current, joined| {
         note.lock().unwrap().push(format!("{key} {:?} +{}", current.map(metas), metas(joined)));

@@ -1,11 +1,12 @@
 //! The application on the server: rooms, for whoever has a token that is good.
 
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use phoenix_server::{
-    Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, MaxAge, Payload, Refused, Router,
-    SecretKeyBase, Signer, Socket, SocketOptions, Status, UnixMillis,
+    Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, MaxAge, Payload, Presence, Refused,
+    Router, SecretKeyBase, Signer, Socket, SocketOptions, Status, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -20,12 +21,18 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
     Signer::new(&secret, "user socket")
 });
 
-pub(crate) fn endpoint() -> Endpoint {
-    Endpoint::builder()
+/// The name of the presence that says who is in which room.
+const PRESENCE: &str = "rooms";
+
+/// Lives as long as the presence does.
+pub(crate) fn endpoint() -> (Endpoint, Presence) {
+    let endpoint = Endpoint::builder()
         .socket::<Open>("/socket", SocketOptions::new())
         .socket::<Guarded>("/guarded", SocketOptions::new().auth_token(true))
         .build()
-        .expect("valid options")
+        .expect("valid options");
+    let presence = Presence::builder(PRESENCE).start(endpoint.pubsub()).expect("the first of this name");
+    (endpoint, presence)
 }
 
 /// A token of a user that was signed so long ago.
@@ -67,18 +74,28 @@ impl Socket for Guarded {
     }
 }
 
-struct Room<S>(std::marker::PhantomData<S>);
+struct Room<S> {
+    presence: Presence,
+    socket: PhantomData<S>,
+}
+
+/// Whoever has a name is present.
+struct Enter(String);
 
 impl<S: Socket> Channel for Room<S> {
     type Socket = S;
-    type Info = ();
+    type Info = Enter;
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
         let params: Value = params.parse().map_err(|_| JoinError::refuse(json!({})))?;
         if params["refuse"] == true {
             return Err(JoinError::refuse(json!({ "reason": "not you" })));
         }
-        Ok((Self(std::marker::PhantomData), json!({ "topic": cx.topic(), "params": params }).into()))
+        if let Some(name) = params["name"].as_str() {
+            cx.handle().send(Enter(name.to_owned()))?;
+        }
+        let room = Self { presence: cx.presence(PRESENCE)?, socket: PhantomData };
+        Ok((room, json!({ "topic": cx.topic(), "params": params }).into()))
     }
 
     async fn handle_in(
@@ -102,5 +119,11 @@ impl<S: Socket> Channel for Room<S> {
             "crash" => panic!("a crash that was asked for"),
             _ => Err(Crash::unhandled(event)),
         }
+    }
+
+    async fn handle_info(&mut self, Enter(name): Enter, cx: &mut Context<Self>) -> Result<Flow, Crash> {
+        self.presence.track(cx, &name, json!({}))?;
+        self.presence.push_state(cx).await?;
+        Ok(Flow::Continue)
     }
 }

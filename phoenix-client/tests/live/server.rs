@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::{App, HttpServer};
 use futures_util::StreamExt;
 use phoenix_client::{Backoff, Channel, ChannelEvent, Events, Socket, SocketBuilder};
-use phoenix_server::Endpoint;
+use phoenix_server::{Endpoint, Presence};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -31,6 +31,7 @@ pub(crate) struct World {
 pub(crate) struct Server {
     pub(crate) endpoint: Endpoint,
     pub(crate) address: SocketAddr,
+    _presence: Presence,
     stop: Stop,
 }
 
@@ -72,7 +73,7 @@ impl World {
 
 impl Server {
     fn start(adapter: Adapter) -> Self {
-        let endpoint = app::endpoint();
+        let (endpoint, presence) = app::endpoint();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
@@ -92,7 +93,7 @@ impl Server {
             }
             Adapter::Actix => Stop::Actix(actix(served, listener)),
         };
-        Self { endpoint, address, stop }
+        Self { endpoint, address, _presence: presence, stop }
     }
 }
 

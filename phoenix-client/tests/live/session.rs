@@ -1,9 +1,11 @@
 //! What a client and a server say to each other when nothing is wrong.
 
+use std::sync::{Arc, Mutex};
+
 use futures_util::StreamExt;
 use phoenix_client::{
-    ChannelEvent, ChannelState, ClientSerializer, CloseCause, ConnectionState, JoinError, Payload,
-    PresenceChange, PresenceEvent, PushError, Reply, Status, V1, V2,
+    ChannelEvent, ChannelState, ClientSerializer, CloseCause, ConnectionState, Events, JoinError, Payload,
+    Presence, PresenceChange, PushError, Reply, Status, V1, V2,
 };
 use serde_json::{Value, json};
 
@@ -81,28 +83,33 @@ pub(crate) async fn binary(world: World) {
 }
 
 pub(crate) async fn presence(world: World) {
-    let socket = world.client().connect().unwrap();
-    let room = socket.channel("room:1", ());
-    let presence = room.presence();
-    let mut changes = presence.changes();
-    room.join().await.unwrap();
-    let ann = json!({ "metas": [{ "phx_ref": "1", "device": "phone" }] });
-    drop(room.push("whisper", &json!({})));
-    let state = json!({ "ann": ann });
-    world.server.endpoint.broadcast("room:1", "presence_state", state).unwrap();
-    let diff = json!({ "joins": { "bob": { "metas": [{ "phx_ref": "2" }] } }, "leaves": { "ann": ann } });
-    world.server.endpoint.broadcast("room:1", "presence_diff", diff).unwrap();
-    let mut told = Vec::new();
-    while told.len() < 5 {
-        match changes.next().await.expect("the channel is not over") {
-            PresenceChange::Event(PresenceEvent::Join { key, .. }) => told.push(format!("+{key}")),
-            PresenceChange::Event(PresenceEvent::Leave { key, .. }) => told.push(format!("-{key}")),
-            PresenceChange::Event(PresenceEvent::Sync) => told.push("sync".to_owned()),
-            other => panic!("unexpected: {other:?}"),
+    let [ann, bob] = ["ann", "bob"].map(|name| {
+        let socket = world.client().connect().unwrap();
+        socket.channel("room:1", json!({ "name": name })).presence()
+    });
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&left);
+    ann.on_leave(move |key, _, _| note.lock().unwrap().push(key.to_owned()));
+    let (mut anns, mut bobs) = (ann.changes(), bob.changes());
+    ann.channel().join().await.unwrap();
+    until_present(&ann, &mut anns, &["ann"]).await;
+    bob.channel().join().await.unwrap();
+    until_present(&ann, &mut anns, &["ann", "bob"]).await;
+    until_present(&bob, &mut bobs, &["ann", "bob"]).await;
+    bob.channel().leave().await.unwrap();
+    until_present(&ann, &mut anns, &["ann"]).await;
+    assert_eq!(*left.lock().unwrap(), ["bob"]);
+}
+
+async fn until_present(presence: &Presence, changes: &mut Events<PresenceChange>, expected: &[&str]) {
+    loop {
+        let mut keys = presence.list_by(|key, _| key.to_owned());
+        keys.sort();
+        if keys == expected {
+            return;
         }
+        changes.next().await.expect("the channel is not over");
     }
-    assert_eq!(told, ["+ann", "sync", "+bob", "-ann", "sync"]);
-    assert_eq!(presence.list_by(|key, _| key.to_owned()), ["bob"]);
 }
 
 pub(crate) async fn ends_of_channels(world: World) {
