@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use phoenix_client::{
     Channel, ChannelError, ChannelEvent, ChannelState, ClientSerializer, CloseCause, ConnectError,
     ConnectionEvent, ConnectionState, DecodeError, EncodeError, Events, Incoming, JoinError, Outcome,
@@ -198,6 +198,24 @@ async fn dropping_handles_leaves_and_disconnects() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropping_a_future_takes_nothing_back() {
+    let (socket, mut peer, _arrivals) = connected().await;
+    let room = socket.channel("room", ());
+    let mut events = room.events();
+    assert!(room.join().now_or_never().is_none());
+    assert!(events.next().now_or_never().is_none());
+    peer.join("room").await;
+    // The wait that was given up has lost nothing.
+    assert!(matches!(events.next().await, Some(ChannelEvent::Joined(_))));
+    assert!(room.push("say", &json!({})).now_or_never().is_none());
+    assert_eq!(peer.receive().await[3], "say");
+    assert!(room.leave().now_or_never().is_none());
+    assert_eq!(peer.receive().await[3], "phx_leave");
+    assert!(socket.disconnect().now_or_never().is_none());
+    assert_eq!(peer.frame().await, Some(Message::Close(None)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn callbacks_are_called_in_order_and_may_panic() {
     let (socket, mut peer, _arrivals) = connected().await;
     let room = socket.channel("room", ());
@@ -305,7 +323,7 @@ async fn a_lagging_server_gets_everything_that_was_not_refused() {
     for n in 0..5000 {
         let pushed =
             room.push_within("n", json!({ "n": n, "filler": filler }).into(), Duration::from_secs(5));
-        match futures_util::FutureExt::now_or_never(pushed) {
+        match pushed.now_or_never() {
             None => accepted.push(n),
             Some(ended) => assert!(matches!(ended, Err(PushError::Full))),
         }
