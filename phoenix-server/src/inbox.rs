@@ -32,6 +32,37 @@ impl Default for QueueLimits {
     }
 }
 
+impl QueueLimits {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many frames may wait for one connection.
+    pub fn frames(mut self, frames: usize) -> Self {
+        self.frames = frames;
+        self
+    }
+
+    /// Sets how many bytes of frames may wait for one connection.
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// Sets how many infos and intercepted broadcasts may wait for one channel.
+    pub fn mailbox(mut self, messages: usize) -> Self {
+        self.mailbox = messages;
+        self
+    }
+
+    /// Sets what happens to a client beyond the limits.
+    pub fn policy(mut self, policy: SlowConsumer) -> Self {
+        self.policy = policy;
+        self
+    }
+}
+
 /// What happens to a client that takes its messages too slowly, or whose channels take their broadcasts too slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -13,9 +13,7 @@ use crate::support::{
 /// How many messages of a client may be with its channels.
 const CREDITS: usize = 256;
 
-fn limited(change: impl FnOnce(&mut QueueLimits)) -> Endpoint {
-    let mut limits = QueueLimits::default();
-    change(&mut limits);
+fn limited(limits: QueueLimits) -> Endpoint {
     endpoint_with(SocketOptions::new().queue(limits), TransportOptions::new("memory"))
 }
 
@@ -38,7 +36,7 @@ async fn joined(endpoint: &Endpoint, probe: &Probe, room: usize) -> Client {
 #[tokio::test(start_paused = true)]
 async fn a_slow_consumer_is_disconnected_with_1013_after_what_was_queued() {
     let (slow_probe, fast_probe) = (probe(), probe());
-    let endpoint = limited(|limits| limits.frames = 10);
+    let endpoint = limited(QueueLimits::new().frames(10));
     let mut slow = joined(&endpoint, &slow_probe, 2).await;
     let mut fast = memory_with_room(&endpoint, &fast_probe, "", 100).await;
 
@@ -54,7 +52,7 @@ async fn a_slow_consumer_is_disconnected_with_1013_after_what_was_queued() {
 #[tokio::test(start_paused = true)]
 async fn unwritten_frames_count_as_queued_ones_do() {
     let probe = probe();
-    let endpoint = limited(|limits| limits.frames = 10);
+    let endpoint = limited(QueueLimits::new().frames(10));
     let mut client = joined(&endpoint, &probe, 1).await;
 
     // One gets into the room, nine are taken by the connection but not written.
@@ -70,7 +68,7 @@ async fn unwritten_frames_count_as_queued_ones_do() {
 #[tokio::test(start_paused = true)]
 async fn bytes_are_limited_too() {
     let (probe, text) = (probe(), "x".repeat(1000));
-    let endpoint = limited(|limits| limits.bytes = 5000);
+    let endpoint = limited(QueueLimits::new().bytes(5000));
     let mut client = joined(&endpoint, &probe, 100).await;
 
     for _ in 0..5 {
@@ -86,10 +84,7 @@ async fn bytes_are_limited_too() {
 #[tokio::test(start_paused = true)]
 async fn frames_that_do_not_fit_are_dropped_on_request() {
     let probe = probe();
-    let endpoint = limited(|limits| {
-        limits.frames = 3;
-        limits.policy = SlowConsumer::Drop;
-    });
+    let endpoint = limited(QueueLimits::new().frames(3).policy(SlowConsumer::Drop));
     let mut client = joined(&endpoint, &probe, 1).await;
 
     broadcast_shouts(&endpoint, 0..10);
@@ -232,7 +227,7 @@ async fn backpressure_is_no_silence_of_the_client() {
 #[tokio::test(start_paused = true)]
 async fn a_sender_of_infos_learns_that_a_channel_does_not_keep_up() {
     let probe = probe();
-    let endpoint = limited(|limits| limits.mailbox = 3);
+    let endpoint = limited(QueueLimits::new().mailbox(3));
     let mut client = joined(&endpoint, &probe, 100).await;
     client.push("2", "room:a", "wait", &json!({}));
     assert_eq!(probe.next().await, "waiting room:a");
@@ -259,7 +254,7 @@ async fn a_sender_of_infos_learns_that_a_channel_does_not_keep_up() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_ends_with_mail_leaves_no_place_taken() {
     let probe = probe();
-    let endpoint = limited(|limits| limits.mailbox = 3);
+    let endpoint = limited(QueueLimits::new().mailbox(3));
     let mut client = joined(&endpoint, &probe, 100).await;
     for _ in 0..2 {
         client.push("2", "room:a", "wait", &json!({}));
@@ -284,7 +279,7 @@ async fn a_channel_that_ends_with_mail_leaves_no_place_taken() {
 async fn a_client_whose_channel_does_not_take_broadcasts_is_disconnected_with_1013() {
     for (event, topic) in [("tapped", "tap:a"), ("any", "news")] {
         let probe = probe();
-        let endpoint = limited(|limits| limits.mailbox = 3);
+        let endpoint = limited(QueueLimits::new().mailbox(3));
         let mut client = memory(&endpoint, &probe, "").await;
         client.join("tap:a", &json!({})).await;
         client.push("2", "tap:a", "subscribe", &json!({"topic": "news"}));
@@ -309,10 +304,7 @@ async fn a_client_whose_channel_does_not_take_broadcasts_is_disconnected_with_10
 #[tokio::test(start_paused = true)]
 async fn broadcasts_that_a_channel_does_not_take_are_dropped_on_request() {
     let probe = probe();
-    let endpoint = limited(|limits| {
-        limits.mailbox = 2;
-        limits.policy = SlowConsumer::Drop;
-    });
+    let endpoint = limited(QueueLimits::new().mailbox(2).policy(SlowConsumer::Drop));
     let mut client = memory(&endpoint, &probe, "user=me").await;
     client.join("tap:a", &json!({})).await;
     client.push("3", "tap:a", "wait", &json!({}));

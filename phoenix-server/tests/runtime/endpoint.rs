@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CACHE_CONTROL, SEC_WEBSOCKET_PROTOCOL};
 use http::{Method, Response, StatusCode};
 use phoenix_server::{
-    AcceptError, Answer, CheckOrigin, DeflateOptions, DrainOptions, Endpoint, EndpointError, HttpRequest,
-    Refused, SocketOptions, TransportOptions, WebSocketOptions,
+    AcceptError, Answer, CheckOrigin, DrainOptions, Endpoint, EndpointError, HttpRequest, Refused,
+    SocketOptions, TransportOptions, WebSocketOptions,
 };
 use serde_json::{Value, json};
 
@@ -355,49 +355,4 @@ async fn i5_and_i6_a_drain_may_be_off_or_decided_when_it_begins() {
     let start = tokio::time::Instant::now();
     assert_eq!(dynamic.shutdown().await.closed, 2);
     assert_eq!(start.elapsed().as_secs(), 7);
-}
-
-#[tokio::test(start_paused = true)]
-async fn d24_compression_is_tuned_by_the_mount() {
-    let probe = probe();
-    let offer = "permessage-deflate; client_max_window_bits";
-    let request =
-        || upgrade_request(&target("/socket/websocket", &probe, "")).header(SEC_WEBSOCKET_EXTENSIONS, offer);
-    let mounted = |options| build("/socket", SocketOptions::new().websocket(options)).unwrap();
-    for (options, answer) in [
-        (WebSocketOptions::new(), None),
-        (WebSocketOptions::new().compress(true), Some("permessage-deflate;client_max_window_bits=15")),
-        (
-            WebSocketOptions::new().deflate(DeflateOptions::new().server_context_takeover(false)),
-            Some("permessage-deflate;server_no_context_takeover;client_max_window_bits=15"),
-        ),
-        (
-            WebSocketOptions::new().deflate(DeflateOptions::new().client_context_takeover(false)),
-            Some("permessage-deflate;client_no_context_takeover;client_max_window_bits=15"),
-        ),
-    ] {
-        let Answer::Upgrade(upgrade) = mounted(options).handle(facts(request())).await else { panic!() };
-        let answered = upgrade.response().headers().get(SEC_WEBSOCKET_EXTENSIONS);
-        assert_eq!(answered.map(|value| value.to_str().unwrap()), answer);
-    }
-
-    // A message that inflates to more than 25 times its size closes the connection with 1009, if that is not allowed.
-    let mut bomb = Vec::new();
-    let mut deflate = flate2::Compress::new(flate2::Compression::best(), false);
-    bomb.reserve(1 << 16);
-    let message = json!([null, "1", "phoenix", "heartbeat", {"zeros": "0".repeat(100_000)}]).to_string();
-    deflate.compress_vec(message.as_bytes(), &mut bomb, flate2::FlushCompress::Sync).unwrap();
-    bomb.truncate(bomb.len() - 4);
-    for (ratio, code) in [(25, Some(1009)), (100_000, None)] {
-        let endpoint =
-            mounted(WebSocketOptions::new().deflate(DeflateOptions::new().max_inflate_ratio(ratio)));
-        let Answer::Upgrade(upgrade) = endpoint.handle(facts(request())).await else { panic!() };
-        let (stream, server) = tokio::io::duplex(4096);
-        let mut client = RawClient { stream, task: tokio::spawn(upgrade.run(server, &[])) };
-        client.send_frame(0xC1, &bomb).await;
-        match code {
-            Some(code) => client.expect_close(code).await,
-            None => assert_eq!(client.recv_frame().await.0, 0xC1),
-        }
-    }
 }

@@ -6,6 +6,7 @@ mod closing;
 mod endpoint;
 mod isolation;
 mod joins;
+mod options;
 mod ordering;
 mod presence;
 mod pubsub;
