@@ -59,9 +59,24 @@ fn what_was_lost_is_handed_out_again() {
     assert_eq!(bench.answers(), [(poll, texts(["a", "b"]))]);
     bench.session.handle_lost(lost);
     bench.session.handle_written(poll);
+    let last = bench.poll();
     bench.session.handle_lost(poll);
-    bench.poll();
     assert_eq!(bench.answers(), []);
+    bench.push("c");
+    assert_eq!(bench.answers(), [(last, texts(["c"]))]);
+}
+
+#[test]
+fn what_was_written_can_be_lost_until_the_next_poll() {
+    let mut bench = Bench::default();
+    bench.push("a");
+    let poll = bench.poll();
+    assert_eq!(bench.answers(), [(poll, texts(["a"]))]);
+    bench.session.handle_written(poll);
+    bench.push("b");
+    bench.session.handle_lost(poll);
+    let next = bench.poll();
+    assert_eq!(bench.answers(), [(next, texts(["a", "b"]))]);
 }
 
 #[test]

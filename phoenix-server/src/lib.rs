@@ -101,7 +101,7 @@ pub use debug::{InspectError, SocketInfo};
 pub use driver::{Accepted, Driver, WebSocket};
 pub use endpoint::{
     AcceptError, Answer, DrainOptions, Drained, Drainer, Endpoint, EndpointBuilder, EndpointError,
-    ErrorHandler, SocketOptions, TransportOptions, Upgrade, WebSocketOptions,
+    ErrorHandler, LongPoll, LongPollOptions, SocketOptions, TransportOptions, Upgrade, WebSocketOptions,
 };
 pub use handle::{ChannelHandle, ReplyTo, SendError};
 pub use http_facts::{

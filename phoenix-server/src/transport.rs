@@ -54,6 +54,11 @@ impl Disconnect {
     /// The peer is gone without a word.
     pub const GONE: Self = Self { end: End::PeerClosed, code: None };
 
+    /// The connection is over for a reason that the peer cannot be told.
+    pub fn silent(end: End) -> Self {
+        Self { end, code: None }
+    }
+
     /// The peer said good-bye, and is answered with a code.
     pub fn closed(code: CloseCode) -> Self {
         Self { end: End::LocalClosed, code: Some(code) }

@@ -14,11 +14,11 @@
 //!
 //! # What is guaranteed
 //!
-//! Within a session every frame is handed to a poll, in order. What was handed out is kept until the
-//! transport reports it [written](Session::handle_written); when it reports it
-//! [lost](Session::handle_lost) instead, or the client starts its next poll before either, the same frames
-//! are handed out again. So a broken connection loses nothing that the server had not written yet. What
-//! it had written is the client's: the protocol has no acknowledgement beyond that.
+//! Within a session every frame is handed to a poll, in order. What was handed out is kept until the next poll
+//! starts. When the transport has reported it [lost](Session::handle_lost) by then, or not reported it
+//! [written](Session::handle_written), the same frames are handed out again, in front of newer ones. So a
+//! broken connection loses nothing that the server had not written yet. What it had written is the client's:
+//! the protocol has no acknowledgement beyond that.
 //!
 //! ```
 //! use std::time::Instant;
@@ -40,7 +40,9 @@
 mod answer;
 mod body;
 mod session;
+mod text_only;
 
 pub use answer::{Answer, Messages};
 pub use body::{BodyError, BodyFormat, MAX_LINES, parse_body};
 pub use session::{Config, Ended, Overflow, PollId, Polled, PushError, Session};
+pub use text_only::TextOnly;

@@ -75,7 +75,7 @@ pub enum PushError {
 pub struct Session {
     config: Config,
     waiting: Load,
-    /// What a poll was given, until it is known to be written or lost.
+    /// What a poll was given, until it is known to be lost or the next poll starts.
     handed: Option<Handed>,
     /// Polls without an answer with the end of their windows, oldest first.
     polls: VecDeque<(PollId, Instant)>,
@@ -99,6 +99,7 @@ struct Load {
 struct Handed {
     poll: PollId,
     load: Load,
+    written: bool,
 }
 
 impl Default for Config {
@@ -137,6 +138,7 @@ impl Session {
         let poll = PollId(self.next_poll);
         self.next_poll += 1;
         self.last_poll = now;
+        self.handed.take_if(|handed| handed.written);
         if let Some(superseded) = self.take_back() {
             let answers = self.answers.iter_mut().filter(|(answered, _)| *answered == superseded);
             answers.for_each(|(_, polled)| *polled = Polled::NoContent);
@@ -147,13 +149,16 @@ impl Session {
         poll
     }
 
-    /// The answer to a poll is written to its connection: what it was given is the client's.
+    /// The answer to a poll is written to its connection: unless it turns out to be [lost](Self::handle_lost)
+    /// before the next poll, what it was given is the client's.
     pub fn handle_written(&mut self, poll: PollId) {
-        self.handed.take_if(|handed| handed.poll == poll);
+        if let Some(handed) = self.handed.as_mut().filter(|handed| handed.poll == poll) {
+            handed.written = true;
+        }
     }
 
-    /// The connection of a poll broke before its answer was written: the poll does not wait any more, and
-    /// what it was given is for the next one.
+    /// The connection of a poll broke before the client had the answer: the poll does not wait any more, and
+    /// what it was given is for the next one, if that has not started yet.
     pub fn handle_lost(&mut self, poll: PollId) {
         self.polls.retain(|(waiting, _)| *waiting != poll);
         self.newest.take_if(|newest| *newest == poll);
@@ -234,7 +239,7 @@ impl Session {
     }
 
     fn has_room(&self, frame: &Frame) -> bool {
-        let handed = self.handed.as_ref().map(|handed| &handed.load);
+        let handed = self.handed.as_ref().filter(|handed| !handed.written).map(|handed| &handed.load);
         let loads = || handed.into_iter().chain([&self.waiting]);
         loads().map(|load| load.frames.len()).sum::<usize>() < self.config.max_frames
             && loads().map(|load| load.bytes).sum::<usize>() + frame.len() <= self.config.max_bytes
@@ -249,12 +254,12 @@ impl Session {
         self.polls.retain(|(waiting, _)| *waiting != poll);
         let load = std::mem::take(&mut self.waiting);
         self.answers.push_back((poll, Polled::Messages(load.frames.iter().cloned().collect())));
-        self.handed = Some(Handed { poll, load });
+        self.handed = Some(Handed { poll, load, written: false });
     }
 
     /// Puts what a poll was given back in front of what waits.
     fn take_back(&mut self) -> Option<PollId> {
-        let Handed { poll, load: mut first } = self.handed.take()?;
+        let Handed { poll, load: mut first, .. } = self.handed.take()?;
         first.frames.append(&mut self.waiting.frames);
         first.bytes += self.waiting.bytes;
         self.waiting = first;

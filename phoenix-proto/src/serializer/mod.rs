@@ -132,6 +132,9 @@ pub enum EncodeError {
     /// The format has no representation for binary payloads.
     #[error("the {0} serializer has no binary payloads")]
     BinaryUnsupported(&'static str),
+    /// The message is binary, and the transport of the client, long polling, carries none (quirk Q16).
+    #[error("binary messages do not reach clients over long polling")]
+    TextOnly,
     /// A serializer of the application refused the message.
     #[error("{0}")]
     Custom(&'static str),

@@ -44,6 +44,14 @@ impl Serializers {
         Self(list.into_iter().collect())
     }
 
+    /// The same versions with each serializer replaced by another one, one that wraps it for example.
+    pub fn map<S: Serializer>(&self, mut wrap: impl FnMut(Arc<dyn Serializer>) -> Arc<S>) -> Self {
+        let wrapped = |(requirement, serializer): &(Requirement, Arc<dyn Serializer>)| {
+            (requirement.clone(), wrap(Arc::clone(serializer)) as Arc<dyn Serializer>)
+        };
+        Self(self.0.iter().map(wrapped).collect())
+    }
+
     /// The first serializer whose requirement `vsn` meets; an absent `vsn` means `1.0.0`.
     ///
     /// # Errors

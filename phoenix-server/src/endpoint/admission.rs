@@ -164,6 +164,10 @@ impl Admission {
         self.transport
     }
 
+    pub(super) fn queue(&self) -> &QueueLimits {
+        &self.queue
+    }
+
     /// The parameters of a request whose origin may connect.
     pub(super) fn params(&self, path: &PathParams, request: &HttpRequest) -> Result<Params, AcceptError> {
         let params = Params::parse(request.query())?.with_path(path);

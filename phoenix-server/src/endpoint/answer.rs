@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::LongPoll;
 use crate::driver::{Accepted, Driver, WebSocket};
 use crate::websocket::{Deflater, Reader};
 
@@ -14,6 +15,8 @@ pub enum Answer {
     NotFound,
     /// The request is answered.
     Response(Response<Bytes>),
+    /// The request is one of a long-poll client; it is answered by `phoenix_adapter_longpoll::answer`, with its body.
+    LongPoll(Box<LongPoll>),
     /// The request becomes a WebSocket.
     Upgrade(Box<Upgrade>),
 }

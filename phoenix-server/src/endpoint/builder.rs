@@ -4,10 +4,13 @@ use phoenix_proto::PatternError;
 use thiserror::Error;
 
 use super::admission::EndpointDefaults;
+use super::extensions::Extensions;
 use super::mount::Mount;
 use super::{Endpoint, Inner, SocketOptions};
 use crate::Socket;
-use crate::http_facts::{CheckOrigin, ConnectInfoError, InvalidSubprotocol, ParamFilter, PathPatternError};
+use crate::http_facts::{
+    CheckOrigin, ConnectInfoError, InvalidSubprotocol, ParamFilter, PathPatternError, SecretKeyBase,
+};
 use crate::pubsub::PubSub;
 use crate::socket::{self, Handler};
 use crate::telemetry::{Diagnostics, Telemetry};
@@ -19,6 +22,7 @@ pub struct EndpointBuilder {
     check_origin: CheckOrigin,
     url_host: String,
     diagnostics: Diagnostics,
+    secrets: Vec<SecretKeyBase>,
 }
 
 /// A mount that is not validated yet.
@@ -54,6 +58,7 @@ impl Default for EndpointBuilder {
             check_origin: CheckOrigin::default(),
             url_host: "localhost".to_owned(),
             diagnostics: Diagnostics::default(),
+            secrets: Vec::new(),
         }
     }
 }
@@ -99,12 +104,23 @@ impl EndpointBuilder {
         self
     }
 
+    /// Sets the secret from which the keys of the tokens of long-poll sessions are derived (FEATURES E12). Nodes that
+    /// share sessions need the same one; without one it is random, so that no other node and no later run accepts the
+    /// tokens. Called again, it adds an older secret, whose tokens are still accepted.
+    pub fn secret_key_base(mut self, secret: SecretKeyBase) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
     /// Validates everything and makes the endpoint.
     ///
     /// # Errors
     /// [`EndpointError`] for the first thing that is wrong.
     pub fn build(self) -> Result<Endpoint, EndpointError> {
-        let Self { mounts, pubsub, check_origin, url_host, diagnostics } = self;
+        let Self { mounts, pubsub, check_origin, url_host, diagnostics, mut secrets } = self;
+        if secrets.is_empty() {
+            secrets.push(SecretKeyBase::random());
+        }
         let diagnostics = Arc::new(diagnostics);
         let defaults =
             EndpointDefaults { check_origin: &check_origin, url_host: &url_host, diagnostics: &diagnostics };
@@ -113,7 +129,15 @@ impl EndpointBuilder {
             .map(|mount| Mount::new(&mount.path, &mount.handler?, &mount.options, &defaults))
             .collect::<Result<Vec<_>, _>>()?;
         diagnostics.endpoint_init(mounts.iter().flat_map(Mount::paths).collect());
-        Ok(Endpoint { inner: Arc::new(Inner { mounts, pubsub, diagnostics }) })
+        Ok(Endpoint {
+            inner: Arc::new(Inner {
+                mounts,
+                pubsub,
+                diagnostics,
+                secrets,
+                extensions: Extensions::default(),
+            }),
+        })
     }
 }
 

@@ -4,10 +4,13 @@ mod admission;
 mod answer;
 mod builder;
 mod drain;
+mod extensions;
+mod longpoll;
 mod mount;
 mod options;
 mod upgrade;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,13 +20,15 @@ use phoenix_proto::{Payload, Text};
 
 use crate::SocketInfo;
 use crate::driver::Accepted;
-use crate::http_facts::HttpRequest;
+use crate::http_facts::{HttpRequest, SecretKeyBase};
 use crate::pubsub::{BroadcastError, PubSub, Subscription};
 use crate::telemetry::Diagnostics;
 pub use admission::AcceptError;
 pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
 pub use drain::{DrainOptions, Drained, Drainer};
+use extensions::Extensions;
+pub use longpoll::{LongPoll, LongPollOptions};
 use mount::Mount;
 pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
 
@@ -39,6 +44,9 @@ struct Inner {
     mounts: Vec<Mount>,
     pubsub: PubSub,
     diagnostics: Arc<Diagnostics>,
+    /// The first signs; never empty.
+    secrets: Vec<SecretKeyBase>,
+    extensions: Extensions,
 }
 
 impl Endpoint {
@@ -47,12 +55,12 @@ impl Endpoint {
         EndpointBuilder::default()
     }
 
-    /// Whether a path is that of a WebSocket, so that an adapter leaves all others to the application.
+    /// Whether a path is that of a WebSocket or of long polling, so that an adapter leaves all others to the application.
     pub fn serves(&self, path: &str) -> bool {
         self.inner.mounts.iter().any(|mount| mount.find(path).is_some())
     }
 
-    /// The paths of all WebSockets as patterns, with variables as `:name`.
+    /// The paths of all WebSockets and of long polling as patterns, with variables as `:name`.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.inner.mounts.iter().flat_map(Mount::paths)
     }
@@ -62,7 +70,7 @@ impl Endpoint {
     pub async fn handle(&self, request: HttpRequest) -> Answer {
         for mount in &self.inner.mounts {
             if let Some(found) = mount.find(request.routed_path()) {
-                return mount.handle(found, request, &self.inner.pubsub).await;
+                return found.handle(request, self).await;
             }
         }
         Answer::NotFound
@@ -106,6 +114,17 @@ impl Endpoint {
     /// The PubSub that all sockets of this endpoint share.
     pub fn pubsub(&self) -> &PubSub {
         &self.inner.pubsub
+    }
+
+    /// The secrets of the endpoint, the current one first (FEATURES E12).
+    pub fn secrets(&self) -> &[SecretKeyBase] {
+        &self.inner.secrets
+    }
+
+    /// What a transport of another crate keeps with the endpoint: one value of each type, made when it is first
+    /// asked for and dropped with the last clone of the endpoint. It must not hold the endpoint itself.
+    pub fn extension<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.inner.extensions.get_or_insert(make)
     }
 
     /// Sends an event to all subscribers of a topic (FEATURES E3).

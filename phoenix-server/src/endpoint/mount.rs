@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
+use super::Endpoint;
 use super::admission::{Admission, EndpointDefaults, Shared};
 use super::answer::Answer;
 use super::drain::{self, Drained, Drainer};
+use super::longpoll::{LongPoll, LongPollMount};
 use super::upgrade::WebSocketMount;
 use super::{EndpointError, SocketOptions};
 use crate::SocketInfo;
 use crate::http_facts::{HttpRequest, ParamsError, PathParams, PathPattern};
-use crate::pubsub::PubSub;
 use crate::refused::error_page;
 use crate::registry::Registry;
 use crate::socket::Handler;
@@ -16,6 +17,7 @@ use crate::telemetry::Diagnostics;
 /// One socket at one path, with its transports.
 pub(super) struct Mount {
     websocket: Option<(PathPattern, WebSocketMount)>,
+    longpoll: Option<(PathPattern, Arc<LongPollMount>)>,
     custom: Vec<(PathPattern, Admission)>,
     /// For [`testing`](crate::testing), at the path of the mount itself.
     test: (PathPattern, Admission),
@@ -26,7 +28,15 @@ pub(super) struct Mount {
 }
 
 /// A transport whose path a request has.
-pub(super) struct Found(Result<PathParams, ParamsError>);
+pub(super) struct Found<'a> {
+    transport: Transport<'a>,
+    path: Result<PathParams, ParamsError>,
+}
+
+enum Transport<'a> {
+    WebSocket(&'a WebSocketMount),
+    LongPoll(&'a Arc<LongPollMount>),
+}
 
 impl Mount {
     pub(super) fn new(
@@ -44,18 +54,36 @@ impl Mount {
             }
             None => None,
         };
+        let longpoll = match &options.longpoll {
+            Some(longpoll) => {
+                let pattern = PathPattern::new(path, &longpoll.path)?;
+                Some((pattern, Arc::new(LongPollMount::new(longpoll, &shared)?)))
+            }
+            None => None,
+        };
         let custom = options.transports.iter().map(|(name, transport)| {
             let pattern = PathPattern::new(path, &transport.path)?;
             Ok((pattern, Admission::new(name, transport.clone(), &shared)?))
         });
         let custom = custom.collect::<Result<_, EndpointError>>()?;
         let test = (PathPattern::new(path, "")?, Admission::for_test(options, &shared)?);
-        Ok(Self { test, websocket, custom, registry, drainer: options.drainer.clone(), name: handler.name() })
+        Ok(Self {
+            test,
+            websocket,
+            longpoll,
+            custom,
+            registry,
+            drainer: options.drainer.clone(),
+            name: handler.name(),
+        })
     }
 
-    pub(super) fn find(&self, path: &str) -> Option<Found> {
-        let (pattern, _) = self.websocket.as_ref()?;
-        pattern.match_path(path).transpose().map(Found)
+    pub(super) fn find(&self, path: &str) -> Option<Found<'_>> {
+        let websocket = self.websocket.iter().map(|(pattern, mount)| (pattern, Transport::WebSocket(mount)));
+        let longpoll = self.longpoll.iter().map(|(pattern, mount)| (pattern, Transport::LongPoll(mount)));
+        websocket.chain(longpoll).find_map(|(pattern, transport)| {
+            pattern.match_path(path).transpose().map(|path| Found { transport, path })
+        })
     }
 
     /// The custom transport of that name, if the path is its own, with the variables of the path.
@@ -77,7 +105,8 @@ impl Mount {
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.websocket.iter().map(|(pattern, _)| pattern.as_str())
+        let websocket = self.websocket.iter().map(|(pattern, _)| pattern);
+        websocket.chain(self.longpoll.iter().map(|(pattern, _)| pattern)).map(PathPattern::as_str)
     }
 
     pub(super) async fn drain(&self, diagnostics: &Diagnostics) -> Drained {
@@ -92,12 +121,17 @@ impl Mount {
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
+}
 
-    pub(super) async fn handle(&self, found: Found, request: HttpRequest, pubsub: &PubSub) -> Answer {
-        match (found.0, &self.websocket) {
-            (Ok(params), Some((_, websocket))) => websocket.handle(params, request, pubsub).await,
+impl Found<'_> {
+    pub(super) async fn handle(self, request: HttpRequest, endpoint: &Endpoint) -> Answer {
+        match (self.path, self.transport) {
             (Err(error), _) => Answer::Response(error_page(error.status())),
-            (_, None) => Answer::NotFound,
+            (Ok(path), Transport::WebSocket(mount)) => mount.handle(path, request, endpoint.pubsub()).await,
+            (Ok(path), Transport::LongPoll(mount)) => {
+                let (endpoint, mount) = (endpoint.clone(), Arc::clone(mount));
+                Answer::LongPoll(Box::new(LongPoll { endpoint, mount, path, request }))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use http::Response;
 use phoenix_proto::Serializers;
 use tracing::level_filters::LevelFilter;
 
-use super::{DrainOptions, Drainer};
+use super::{DrainOptions, Drainer, LongPollOptions};
 use crate::http_facts::{CheckOrigin, ConnectInfoOptions};
 use crate::websocket::DeflateOptions;
 use crate::{QueueLimits, Refused};
@@ -18,6 +18,8 @@ use crate::{QueueLimits, Refused};
 pub struct SocketOptions {
     /// The WebSocket transport, on by default (FEATURES D2).
     pub websocket: Option<WebSocketOptions>,
+    /// The long-poll transport, off by default (FEATURES D3). The adapters serve it beside the WebSocket.
+    pub longpoll: Option<LongPollOptions>,
     /// Transports of your own by name, for [`Endpoint::accept`](crate::Endpoint::accept); none by default.
     pub transports: Vec<(&'static str, TransportOptions)>,
     /// Whether clients may send a token outside of the parameters, which
@@ -37,6 +39,7 @@ impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             websocket: Some(WebSocketOptions::default()),
+            longpoll: None,
             transports: Vec::new(),
             auth_token: false,
             max_channels: 100,
@@ -62,6 +65,12 @@ impl SocketOptions {
     /// Turns the WebSocket transport off; its path then belongs to the application.
     pub fn without_websocket(mut self) -> Self {
         self.websocket = None;
+        self
+    }
+
+    /// Turns the long-poll transport on, with these options.
+    pub fn longpoll(mut self, options: LongPollOptions) -> Self {
+        self.longpoll = Some(options);
         self
     }
 

@@ -32,6 +32,16 @@ impl SecretKeyBase {
         }
     }
 
+    /// A secret that nobody else has, from the operating system.
+    ///
+    /// # Panics
+    /// If that has no random numbers.
+    pub fn random() -> Self {
+        let mut secret = vec![0; Self::MIN_LENGTH];
+        getrandom::fill(&mut secret).expect("the operating system has random numbers");
+        Self(secret)
+    }
+
     /// PBKDF2 with HMAC-SHA-256 (protocol §26).
     pub(super) fn derive(&self, salt: &[u8], iterations: NonZeroU32) -> [u8; 32] {
         let mut key = [0; 32];
@@ -55,5 +65,10 @@ mod tests {
         assert_eq!(SecretKeyBase::new("x".repeat(63)).unwrap_err(), SecretTooShort { length: 63 });
         let secret = SecretKeyBase::new("x".repeat(64)).unwrap();
         assert!(!format!("{secret:?}").contains('x'));
+    }
+
+    #[test]
+    fn random_secrets_differ() {
+        assert_ne!(SecretKeyBase::random().0, SecretKeyBase::random().0);
     }
 }
