@@ -35,10 +35,14 @@
 //! waits for the client before it ends a WebSocket connection, while the client waits for just that. TLS is recognised
 //! by itself.
 //!
+//! With long polling, `h1_allow_half_closed(false)` lets a session learn at once that the client of a poll is gone, so that
+//! no message is handed to it.
+//!
 //! To actix-web everything that follows a request for an upgrade is its body, so that the connection of a refused one
 //! ends with the answer; and it does not keep the order of headers, so that those in `connect_info` are sorted by name.
 
 mod connection;
+mod longpoll;
 mod request;
 
 use std::any::Any;
@@ -99,6 +103,7 @@ async fn answer(endpoint: &Endpoint, prefix: &str, request: &HttpRequest, payloa
             let (parts, body) = response.into_parts();
             builder(&parts).body(body)
         }
+        Answer::LongPoll(request) => longpoll::answer(*request, payload).await,
         Answer::Upgrade(upgrade) => {
             let (parts, ()) = upgrade.response().clone().into_parts();
             let mut response = builder(&parts);

@@ -176,5 +176,5 @@ async fn handle(endpoint: &Endpoint, tls: bool, request: Request) -> Option<Resp
         }
     };
     let response = phoenix_adapter_hyper::handle(endpoint, request, facts).await?;
-    Some(response.map(Body::from))
+    Some(response.map(Body::new))
 }

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+pub use phoenix_adapter_longpoll::Body;
 use phoenix_server::{Answer, Endpoint, HttpRequest, Upgrade};
 use tokio::net::TcpStream;
 
@@ -16,19 +17,25 @@ use tokio::net::TcpStream;
 /// WebSocket upgrade goes on as a task of the current tokio runtime; on a plain `TcpStream` it takes the
 /// stream over from hyper, so that nothing of hyper is left in its memory or in its way.
 ///
+/// Pass the answer on with its body as it is: what a long-poll session does when an answer is lost depends on it.
+///
 /// # Panics
 /// When it is called outside of a tokio runtime.
 pub async fn handle<B>(
     endpoint: &Endpoint,
     request: Request<B>,
     facts: impl FnOnce(HttpRequest) -> HttpRequest,
-) -> Option<Response<Bytes>> {
-    let (mut parts, _body) = request.into_parts();
+) -> Option<Response<Body>>
+where
+    B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let (mut parts, body) = request.into_parts();
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
     match endpoint.handle(facts(HttpRequest::new(parts))).await {
         Answer::NotFound => None,
-        Answer::Response(response) => Some(response),
-        Answer::Upgrade(upgrade) => Some(accept(*upgrade, on_upgrade)),
+        Answer::Response(response) => Some(response.map(Body::from)),
+        Answer::LongPoll(request) => Some(phoenix_adapter_longpoll::answer(*request, body).await),
+        Answer::Upgrade(upgrade) => Some(accept(*upgrade, on_upgrade).map(Body::from)),
     }
 }
 

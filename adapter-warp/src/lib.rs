@@ -31,32 +31,38 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use bytes::Buf;
+use futures_util::TryStreamExt;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Uri, Version};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyDataStream, StreamBody};
 use hyper::upgrade::OnUpgrade;
+use phoenix_adapter_hyper::Body;
 use phoenix_server::{Endpoint, HttpRequest, PeerData};
 use warp::filters::path::{FullPath, Peek};
-use warp::{Filter, Rejection};
+use warp::reply::Response;
+use warp::{Filter, Rejection, Reply, Stream};
 
 /// A filter for the requests of the endpoint; all others it rejects as not found, so that it combines with
 /// the app's own filters by `or`. Behind a path filter it serves the endpoint below that path.
 pub fn endpoint(
     endpoint: Endpoint,
-) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     with_tls(endpoint, false)
 }
 
 /// The same for an app that is served over TLS, which `connect_info` and some origin checks depend on.
 pub fn endpoint_tls(
     endpoint: Endpoint,
-) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     with_tls(endpoint, true)
 }
 
 fn with_tls(
     endpoint: Endpoint,
     tls: bool,
-) -> impl Filter<Extract = (Response<Bytes>,), Error = Rejection> + Clone + Send + Sync + 'static {
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     warp::path::peek()
         .and_then(move |path: Peek| {
             let endpoint = endpoint.clone();
@@ -72,6 +78,7 @@ fn with_tls(
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::addr::remote())
+        .and(warp::body::stream())
         .and_then(
             move |endpoint: Endpoint,
                   path,
@@ -80,26 +87,39 @@ fn with_tls(
                   method,
                   headers,
                   on_upgrade,
-                  address| async move {
-                let request = request(path, &query, method, headers, on_upgrade);
+                  address,
+                  body| async move {
+                let request = request(path, &query, method, headers, on_upgrade).map(|()| body);
                 let original = full_uri(&full, &query);
                 answer(&endpoint, request, original, address, tls).await.ok_or_else(warp::reject::not_found)
             },
         )
 }
 
-async fn answer(
+async fn answer<B: Buf>(
     endpoint: &Endpoint,
-    request: Request<()>,
+    request: Request<impl Stream<Item = Result<B, warp::Error>>>,
     original: Uri,
     address: Option<SocketAddr>,
     tls: bool,
-) -> Option<Response<Bytes>> {
+) -> Option<Response> {
     let facts = |request: HttpRequest| {
         let peer = PeerData { address, ..PeerData::default() };
         request.with_peer(peer).with_tls(tls).with_original_uri(original)
     };
-    phoenix_adapter_hyper::handle(endpoint, request, facts).await
+    let request = request.map(|body| StreamBody::new(body.map_ok(Frame::data)));
+    Some(response(phoenix_adapter_hyper::handle(endpoint, request, facts).await?))
+}
+
+/// The answer with a body of warp's own type, which can be made of a stream only; the length is then to be told.
+fn response(response: http::Response<Body>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if body.is_end_stream() {
+        return Response::from_parts(parts, Response::default().into_body());
+    }
+    parts.headers.insert(CONTENT_LENGTH, body.size_hint().lower().into());
+    let body = warp::reply::stream(BodyDataStream::new(body)).into_response().into_body();
+    Response::from_parts(parts, body)
 }
 
 /// The request as hyper had it; warp hands it out in pieces only.

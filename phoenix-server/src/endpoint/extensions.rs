@@ -17,9 +17,9 @@ impl Extensions {
         if let Some(found) = find(&values) {
             return found;
         }
-        let made = Arc::new(make());
-        values.push(Arc::clone(&made) as Arc<dyn Any + Send + Sync>);
-        made
+        let new = Arc::new(make());
+        values.push(Arc::clone(&new) as Arc<dyn Any + Send + Sync>);
+        new
     }
 }
 

@@ -1,0 +1,301 @@
+//! One session: what its requests and its connection share.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use phoenix_proto::Incoming;
+use phoenix_proto::longpoll::{Config, PollId, Polled, Session as Machine};
+use phoenix_server::{Outgoing, QueueLimits, SlowConsumer};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// The requests of a client on one side, the connection that runs its channels on the other.
+///
+/// Wait direction: requests wait for the connection, at most for the window; the connection waits for nobody.
+pub(crate) struct Session {
+    window: Duration,
+    state: Mutex<State>,
+}
+
+/// What is left when the connection is over is nothing but requests that run into their windows.
+enum State {
+    Live(Box<Live>),
+    Over,
+}
+
+pub(crate) struct Live {
+    machine: Machine,
+    /// Answers whose polls have not fetched them yet.
+    answers: Vec<(PollId, Polled)>,
+    waiting: Vec<(PollId, Waker)>,
+    posts: VecDeque<Post>,
+    next_post: u64,
+    /// POSTs whose messages the connection has taken last.
+    handling: Vec<oneshot::Sender<()>>,
+    connection: Option<Waker>,
+    violated: bool,
+    warned: bool,
+}
+
+/// The messages of a POST that the connection has not taken yet.
+struct Post {
+    number: u64,
+    messages: Vec<Incoming>,
+    handled: oneshot::Sender<()>,
+}
+
+/// What becomes of a POST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Posted {
+    Accepted,
+    Timeout,
+    Gone,
+}
+
+impl Session {
+    pub(crate) fn new(window: Duration, queue: &QueueLimits) -> Self {
+        let mut config = Config::default();
+        config.window = window;
+        config.max_frames = queue.frames;
+        config.max_bytes = queue.bytes;
+        config.overflow = match queue.policy {
+            SlowConsumer::Drop => phoenix_proto::longpoll::Overflow::Drop,
+            _ => phoenix_proto::longpoll::Overflow::End,
+        };
+        let live = Live {
+            machine: Machine::new(config, now()),
+            answers: Vec::new(),
+            waiting: Vec::new(),
+            posts: VecDeque::new(),
+            next_post: 0,
+            handling: Vec::new(),
+            connection: None,
+            violated: false,
+            warned: false,
+        };
+        Self { window, state: Mutex::new(State::Live(Box::new(live))) }
+    }
+
+    /// Starts a poll; `None` when the session is over.
+    pub(crate) fn poll(self: &Arc<Self>) -> Option<Waiting> {
+        let poll = self.with(|live| {
+            let poll = live.machine.handle_poll(now());
+            live.deliver();
+            poll
+        })?;
+        let window = Box::pin(sleep_until(after(Instant::now(), self.window)));
+        Some(Waiting { session: Arc::clone(self), poll, window, answered: false })
+    }
+
+    /// Hands messages to the connection and waits until it has dealt with them, for a window at most.
+    pub(crate) async fn post(&self, messages: Vec<Incoming>) -> Posted {
+        let (handled, done) = oneshot::channel();
+        let Some(number) = self.with(|live| live.post(messages, handled)) else { return Posted::Gone };
+        let _queued = Queued { session: self, number };
+        match timeout(self.window, done).await {
+            Ok(Ok(())) => Posted::Accepted,
+            Ok(Err(_)) => Posted::Gone,
+            Err(_) => Posted::Timeout,
+        }
+    }
+
+    /// Ends the session because of a message that is none.
+    pub(crate) fn violate(&self) -> Posted {
+        self.with(|live| {
+            live.violated = true;
+            live.wake_connection();
+        });
+        Posted::Gone
+    }
+
+    /// The answer to a poll is handed to the HTTP server.
+    pub(crate) fn written(&self, poll: PollId) {
+        self.with(|live| live.machine.handle_written(poll));
+    }
+
+    /// The client does not get the answer to a poll.
+    pub(crate) fn lost(&self, poll: PollId) {
+        self.with(|live| {
+            live.answers.retain(|(answered, _)| *answered != poll);
+            live.waiting.retain(|(waiting, _)| *waiting != poll);
+            live.machine.handle_lost(poll);
+            live.deliver();
+        });
+    }
+
+    /// Drops everything: nobody will fetch it.
+    pub(crate) fn end(&self) {
+        let ended = std::mem::replace(&mut *self.state.lock(), State::Over);
+        if let State::Live(live) = ended {
+            tracing::debug!(dropped = live.machine.dropped(), "the session is over");
+        }
+    }
+
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Live) -> T) -> Option<T> {
+        match &mut *self.state.lock() {
+            State::Live(live) => Some(act(live)),
+            State::Over => None,
+        }
+    }
+}
+
+impl Live {
+    pub(crate) fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    pub(crate) fn is_violated(&self) -> bool {
+        self.violated
+    }
+
+    /// Whom to wake when there is something to receive.
+    pub(crate) fn set_connection(&mut self, waker: &Waker) {
+        match &mut self.connection {
+            Some(known) => known.clone_from(waker),
+            None => self.connection = Some(waker.clone()),
+        }
+    }
+
+    /// Tells the POSTs whose messages were taken that these are dealt with.
+    pub(crate) fn acknowledge(&mut self) {
+        for handled in self.handling.drain(..) {
+            // A client that does not wait any more is not told.
+            let _ = handled.send(());
+        }
+    }
+
+    /// Takes all messages that are posted.
+    pub(crate) fn receive(&mut self, incoming: &mut Vec<Incoming>) -> bool {
+        let received = !self.posts.is_empty();
+        for post in self.posts.drain(..) {
+            incoming.extend(post.messages);
+            self.handling.push(post.handled);
+        }
+        received
+    }
+
+    /// Keeps what goes out for the next poll.
+    pub(crate) fn send(&mut self, outgoing: &mut Outgoing) {
+        while let Some(frame) = outgoing.pop() {
+            if let Err(error) = self.machine.push(frame)
+                && !std::mem::replace(&mut self.warned, true)
+            {
+                tracing::warn!(%error, "the first message is dropped");
+            }
+        }
+        self.deliver();
+    }
+
+    pub(crate) fn handle_timeout(&mut self) {
+        self.machine.handle_timeout(now());
+        self.deliver();
+    }
+
+    fn post(&mut self, messages: Vec<Incoming>, handled: oneshot::Sender<()>) -> u64 {
+        let number = self.next_post;
+        self.next_post += 1;
+        self.posts.push_back(Post { number, messages, handled });
+        self.wake_connection();
+        number
+    }
+
+    /// Wakes the polls that have their answers.
+    fn deliver(&mut self) {
+        while let Some((poll, polled)) = self.machine.poll_answer() {
+            if let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == poll) {
+                self.waiting.swap_remove(at).1.wake();
+            }
+            self.answers.push((poll, polled));
+        }
+    }
+
+    fn wake_connection(&self) {
+        if let Some(connection) = &self.connection {
+            connection.wake_by_ref();
+        }
+    }
+}
+
+/// A poll that has no answer yet; dropped without one, it is lost.
+pub(crate) struct Waiting {
+    session: Arc<Session>,
+    poll: PollId,
+    window: Pin<Box<Sleep>>,
+    answered: bool,
+}
+
+impl Waiting {
+    pub(crate) fn id(&self) -> PollId {
+        self.poll
+    }
+
+}
+
+impl Future for Waiting {
+    type Output = Polled;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled> {
+        let waiting = self.get_mut();
+        let is_over = waiting.window.as_mut().poll(cx).is_ready();
+        let polled = waiting.session.with(|live| {
+            if is_over {
+                live.handle_timeout();
+            }
+            if let Some(at) = live.answers.iter().position(|(poll, _)| *poll == waiting.poll) {
+                return Some(live.answers.swap_remove(at).1);
+            }
+            live.waiting.retain(|(poll, _)| *poll != waiting.poll);
+            live.waiting.push((waiting.poll, cx.waker().clone()));
+            None
+        });
+        match polled.flatten() {
+            Some(polled) => {
+                waiting.answered = true;
+                Poll::Ready(polled)
+            }
+            // Of a session that is over, too, the client hears after the window only (protocol §15.7).
+            None if is_over => {
+                waiting.answered = true;
+                Poll::Ready(Polled::NoContent)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.session.lost(self.poll);
+        }
+    }
+}
+
+/// Takes back the messages of a POST that nobody waits for, unless the connection has them.
+struct Queued<'a> {
+    session: &'a Session,
+    number: u64,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.session.with(|live| live.posts.retain(|post| post.number != self.number));
+    }
+}
+
+/// The time as the runtime has it, which tests may have paused.
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// A moment that much later, or one that nobody will see.
+fn after(now: Instant, time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    now.checked_add(time).unwrap_or_else(|| now + FAR)
+}
