@@ -1,11 +1,14 @@
 //! All sessions of an endpoint.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use phoenix_server::{Accepted, Endpoint, LongPoll, PubSub};
+
+use tokio::time::timeout;
 
 use crate::relay::Relay;
 use crate::session::Session;
@@ -18,6 +21,8 @@ pub(crate) struct Hub {
     pubsub: PubSub,
     sessions: Arc<Sessions>,
     relay: OnceLock<Relay>,
+    /// Whether other nodes had time to learn where this one listens.
+    announced: AtomicBool,
 }
 
 /// The sessions of this node that are not over.
@@ -48,13 +53,14 @@ impl Hub {
             pubsub: endpoint.pubsub().clone(),
             sessions: Arc::default(),
             relay: OnceLock::new(),
+            announced: AtomicBool::new(false),
         })
     }
 
     /// Runs an accepted connection as a session; returns its token.
-    pub(crate) fn open(&self, accepted: Accepted, request: &LongPoll) -> String {
-        self.relay();
+    pub(crate) async fn open(&self, accepted: Accepted, request: &LongPoll) -> String {
         let options = request.options();
+        self.announce(options.pubsub_timeout).await;
         let session = Arc::new(Session::new(options.window, request.queue()));
         let id = SessionId(self.sessions.next.fetch_add(1, Ordering::Relaxed));
         self.sessions.by_id.lock().insert(id, Arc::clone(&session));
@@ -64,18 +70,28 @@ impl Hub {
     }
 
     /// The session that a request belongs to.
-    pub(crate) fn find(&self, token: Option<&str>, request: &LongPoll) -> Found<'_> {
+    pub(crate) async fn find(&self, token: Option<&str>, request: &LongPoll) -> Found<'_> {
         let claim = token.and_then(|token| self.tokens.verify(token, request.options().max_age));
         match claim {
             Some(Claim::Own(id)) => self.sessions.get(id).map_or(Found::Nowhere, Found::Here),
-            Some(Claim::Foreign { topic, session }) => Found::Elsewhere { relay: self.relay(), topic, session },
+            Some(Claim::Foreign { topic, session }) => {
+                let relay = self.announce(request.options().pubsub_timeout).await;
+                Found::Elsewhere { relay, topic, session }
+            }
             None => Found::Nowhere,
         }
     }
 
-    /// Listens to other nodes, from the first session or question on.
-    fn relay(&self) -> &Relay {
-        self.relay.get_or_init(|| Relay::start(&self.pubsub, self.tokens.own_topic(), &self.sessions))
+    /// Listens to other nodes, from the first session or question on; the first time waits until they know.
+    async fn announce(&self, limit: Duration) -> &Relay {
+        let relay =
+            self.relay.get_or_init(|| Relay::start(&self.pubsub, self.tokens.own_topic(), &self.sessions));
+        if !self.announced.load(Ordering::Relaxed) {
+            // A cluster that cannot be reached must not keep clients from this node.
+            let _ = timeout(limit, self.pubsub.settled()).await;
+            self.announced.store(true, Ordering::Relaxed);
+        }
+        relay
     }
 }
 

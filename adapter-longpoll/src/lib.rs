@@ -90,25 +90,14 @@ pub async fn answer<B>(request: LongPoll, body: B) -> Response<Body>
 where
     B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let response = decide(&request, body).await;
-    if let Some(level) = request.options().transport_log {
-        log(level, &request, response.status());
-    }
-    response
-}
-
-async fn decide<B>(request: &LongPoll, body: B) -> Response<Body>
-where
-    B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
     let params = match request.params() {
         Ok(params) => params,
         Err(error) => return answer::refused(error),
     };
     match *request.request().method() {
         Method::OPTIONS => answer::preflight(request.request().headers()),
-        Method::GET => get(request, params).await,
-        Method::POST => post(request, &params, body).await,
+        Method::GET => get(&request, params).await,
+        Method::POST => post(&request, &params, body).await,
         _ => answer::bad_method(),
     }
 }
@@ -118,7 +107,7 @@ async fn get(request: &LongPoll, params: Params) -> Response<Body> {
     let hub = Hub::of(request.endpoint());
     let options = request.options();
     let token = token(request.request().headers(), &params);
-    match hub.find(token, request) {
+    match hub.find(token, request).await {
         Found::Here(session) => {
             if let Some(mut waiting) = session.poll() {
                 return match (&mut waiting).await {
@@ -142,7 +131,7 @@ async fn get(request: &LongPoll, params: Params) -> Response<Body> {
         Found::Nowhere => {}
     }
     match request.accept(params).await {
-        Ok(accepted) => answer::json(Answer::Opened(&hub.open(accepted, request))),
+        Ok(accepted) => answer::json(Answer::Opened(&hub.open(accepted, request).await)),
         Err(error) => answer::refused(error),
     }
 }
@@ -162,7 +151,7 @@ where
 {
     let headers = request.request().headers();
     let hub = Hub::of(request.endpoint());
-    let found = hub.find(token(headers, params), request);
+    let found = hub.find(token(headers, params), request).await;
     let options = request.options();
     let body = match read::read(body, headers, options.max_body_size).await {
         Ok(body) => body,
@@ -208,21 +197,5 @@ fn format(headers: &HeaderMap) -> BodyFormat {
     match (types.next(), types.next()) {
         (Some(only), None) if only == "application/x-ndjson" => BodyFormat::Lines,
         _ => BodyFormat::Single,
-    }
-}
-
-fn log(level: tracing::Level, request: &LongPoll, status: StatusCode) {
-    let (method, path, status) = (request.request().method(), request.request().path(), status.as_u16());
-    macro_rules! event {
-        ($level:ident) => {
-            tracing::event!(tracing::Level::$level, %method, path, status, "long-poll request")
-        };
-    }
-    match level {
-        tracing::Level::ERROR => event!(ERROR),
-        tracing::Level::WARN => event!(WARN),
-        tracing::Level::INFO => event!(INFO),
-        tracing::Level::DEBUG => event!(DEBUG),
-        tracing::Level::TRACE => event!(TRACE),
     }
 }

@@ -125,9 +125,7 @@ impl RemoteSession {
         let Some(Told::Polling(poll)) = question.answer(limit).await else { return None };
         let mut poll = RemotePoll { session: self, poll, written: false };
         match question.answer(window.saturating_add(limit)).await {
-            Some(Told::Messages(list)) => {
-                Some(RemotePolled::Messages(Messages::from_encoded(list), poll))
-            }
+            Some(Told::Messages(list)) => Some(RemotePolled::Messages(Messages::from_encoded(list), poll)),
             Some(_) => {
                 poll.written();
                 Some(RemotePolled::NoContent)

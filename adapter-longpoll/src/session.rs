@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use phoenix_proto::Incoming;
 use phoenix_proto::longpoll::{Config, PollId, Polled, Session as Machine};
-use phoenix_server::{Outgoing, QueueLimits, SlowConsumer};
+use phoenix_server::{End, Outgoing, QueueLimits, SlowConsumer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -26,7 +26,7 @@ pub(crate) struct Session {
 /// What is left when the connection is over is nothing but requests that run into their windows.
 enum State {
     Live(Box<Live>),
-    Over,
+    Over(End),
 }
 
 pub(crate) struct Live {
@@ -36,17 +36,16 @@ pub(crate) struct Live {
     waiting: Vec<(PollId, Waker)>,
     posts: VecDeque<Post>,
     next_post: u64,
-    /// POSTs whose messages the connection has taken last.
-    handling: Vec<oneshot::Sender<()>>,
+    /// The POST whose last message the connection has taken last.
+    handling: Option<oneshot::Sender<()>>,
     connection: Option<Waker>,
-    violated: bool,
     warned: bool,
 }
 
 /// The messages of a POST that the connection has not taken yet.
 struct Post {
     number: u64,
-    messages: Vec<Incoming>,
+    messages: std::vec::IntoIter<Incoming>,
     handled: oneshot::Sender<()>,
 }
 
@@ -74,9 +73,8 @@ impl Session {
             waiting: Vec::new(),
             posts: VecDeque::new(),
             next_post: 0,
-            handling: Vec::new(),
+            handling: None,
             connection: None,
-            violated: false,
             warned: false,
         };
         Self { window, state: Mutex::new(State::Live(Box::new(live))) }
@@ -107,10 +105,7 @@ impl Session {
 
     /// Ends the session because of a message that is none.
     pub(crate) fn violate(&self) -> Posted {
-        self.with(|live| {
-            live.violated = true;
-            live.wake_connection();
-        });
+        self.end(End::ProtocolError);
         Posted::Gone
     }
 
@@ -129,18 +124,32 @@ impl Session {
         });
     }
 
-    /// Drops everything: nobody will fetch it.
-    pub(crate) fn end(&self) {
-        let ended = std::mem::replace(&mut *self.state.lock(), State::Over);
+    /// Drops everything, because nobody will fetch it, and tells the connection.
+    pub(crate) fn end(&self, reason: End) {
+        let mut state = self.state.lock();
+        if let State::Over(_) = *state {
+            return;
+        }
+        let ended = std::mem::replace(&mut *state, State::Over(reason));
+        drop(state);
         if let State::Live(live) = ended {
             tracing::debug!(dropped = live.machine.dropped(), "the session is over");
+            live.wake_connection();
+        }
+    }
+
+    /// Why it is over, if it is.
+    pub(crate) fn ended(&self) -> Option<End> {
+        match *self.state.lock() {
+            State::Live(_) => None,
+            State::Over(reason) => Some(reason),
         }
     }
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Live) -> T) -> Option<T> {
         match &mut *self.state.lock() {
             State::Live(live) => Some(act(live)),
-            State::Over => None,
+            State::Over(_) => None,
         }
     }
 }
@@ -148,10 +157,6 @@ impl Session {
 impl Live {
     pub(crate) fn machine(&mut self) -> &mut Machine {
         &mut self.machine
-    }
-
-    pub(crate) fn is_violated(&self) -> bool {
-        self.violated
     }
 
     /// Whom to wake when there is something to receive.
@@ -162,22 +167,29 @@ impl Live {
         }
     }
 
-    /// Tells the POSTs whose messages were taken that these are dealt with.
+    /// Tells the POST whose messages were taken that these are dealt with.
     pub(crate) fn acknowledge(&mut self) {
-        for handled in self.handling.drain(..) {
+        if let Some(handled) = self.handling.take() {
             // A client that does not wait any more is not told.
             let _ = handled.send(());
         }
     }
 
-    /// Takes all messages that are posted.
-    pub(crate) fn receive(&mut self, incoming: &mut Vec<Incoming>) -> bool {
-        let received = !self.posts.is_empty();
-        for post in self.posts.drain(..) {
-            incoming.extend(post.messages);
-            self.handling.push(post.handled);
+    /// Takes the next message that is posted. One at a time, as in Phoenix, so that a channel can act on one before the
+    /// next is looked at: what follows a leave finds the channel left (protocol §15.6).
+    pub(crate) fn receive(&mut self) -> Option<Incoming> {
+        loop {
+            let post = self.posts.front_mut()?;
+            let next = post.messages.next();
+            if post.messages.len() == 0 {
+                let done = self.posts.pop_front();
+                self.acknowledge();
+                self.handling = done.map(|post| post.handled);
+            }
+            if next.is_some() {
+                return next;
+            }
         }
-        received
     }
 
     /// Keeps what goes out for the next poll.
@@ -200,7 +212,7 @@ impl Live {
     fn post(&mut self, messages: Vec<Incoming>, handled: oneshot::Sender<()>) -> u64 {
         let number = self.next_post;
         self.next_post += 1;
-        self.posts.push_back(Post { number, messages, handled });
+        self.posts.push_back(Post { number, messages: messages.into_iter(), handled });
         self.wake_connection();
         number
     }
@@ -234,7 +246,6 @@ impl Waiting {
     pub(crate) fn id(&self) -> PollId {
         self.poll
     }
-
 }
 
 impl Future for Waiting {

@@ -59,7 +59,9 @@ impl Tokens {
 
     pub(crate) fn sign(&self, session: SessionId, max_age: Duration) -> String {
         let content = Content(VERSION, self.node.clone(), session);
-        self.signers[0].sign(&content, MaxAge::Limited(max_age), unix_now()).expect("the content has a JSON form")
+        self.signers[0]
+            .sign(&content, MaxAge::Limited(max_age), unix_now())
+            .expect("the content has a JSON form")
     }
 
     /// Where a token leads; `None` if it is forged, damaged, too old, or none of ours.
@@ -111,11 +113,14 @@ mod tests {
     fn other_tokens_lead_nowhere() {
         let tokens = own("a", "one");
         let token = tokens.sign(SESSION, DAY);
-        let user_token = Signer::new(&secret("a"), "user").sign(&(1, "one", 7), MaxAge::Infinite, unix_now()).unwrap();
+        let user_token =
+            Signer::new(&secret("a"), "user").sign(&(1, "one", 7), MaxAge::Infinite, unix_now()).unwrap();
         let other_version = tokens.signers[0].sign(&(2, "one", 7), MaxAge::Infinite, unix_now()).unwrap();
         let forged = own("b", "one").sign(SESSION, DAY);
         let changed = token.replacen(|letter: char| letter.is_ascii_lowercase(), "Z", 1);
-        for token in ["", "x", &token[..token.len() - 1], &token[1..], &user_token, &other_version, &forged, &changed] {
+        for token in
+            ["", "x", &token[..token.len() - 1], &token[1..], &user_token, &other_version, &forged, &changed]
+        {
             assert_eq!(tokens.verify(token, DAY), None, "{token}");
         }
     }
@@ -126,7 +131,8 @@ mod tests {
         let token = tokens.sign(SESSION, DAY);
         assert_eq!(tokens.verify(&token, Duration::ZERO), None);
         let old = Content(VERSION, tokens.node.clone(), SESSION);
-        let old = tokens.signers[0].sign(&old, MaxAge::Infinite, UnixMillis(unix_now().0 - 86_400_001)).unwrap();
+        let old =
+            tokens.signers[0].sign(&old, MaxAge::Infinite, UnixMillis(unix_now().0 - 86_400_001)).unwrap();
         assert_eq!(tokens.verify(&old, DAY), None);
         assert_eq!(tokens.verify(&old, 2 * DAY), Some(Claim::Own(SESSION)));
     }
@@ -141,7 +147,10 @@ mod tests {
         // The topic is the one on which the node that signed listens.
         let two = Tokens::new(&[secret("a")], Node("two".to_owned()));
         let topic = two.own_topic();
-        assert_eq!(rotated.verify(&two.sign(SESSION, DAY), DAY), Some(Claim::Foreign { topic, session: SESSION }));
+        assert_eq!(
+            rotated.verify(&two.sign(SESSION, DAY), DAY),
+            Some(Claim::Foreign { topic, session: SESSION })
+        );
     }
 
     fn own(letter: &str, node: &str) -> Tokens {

@@ -47,9 +47,6 @@ impl SessionTransport {
 }
 
 fn ended(live: &mut Live) -> Option<End> {
-    if live.is_violated() {
-        return Some(End::ProtocolError);
-    }
     live.machine().ended().map(|ended| match ended {
         Ended::Inactive => End::Inactive,
         Ended::Overflow => End::TooSlow,
@@ -67,15 +64,20 @@ impl Transport for SessionTransport {
             live.set_connection(cx.waker());
             // What was taken before is dealt with, or nothing more would be asked for.
             live.acknowledge();
-            if live.receive(incoming) {
+            if let Some(message) = live.receive() {
+                incoming.push(message);
                 return Poll::Ready(Ok(()));
             }
+            live.acknowledge();
             match Self::check(live, timer, cx) {
                 Some(end) => Poll::Ready(Err(Disconnect::silent(end))),
                 None => Poll::Pending,
             }
         });
-        received.unwrap_or(Poll::Ready(Err(Disconnect::GONE)))
+        received.unwrap_or_else(|| {
+            let end = self.session.ended().unwrap_or(End::PeerClosed);
+            Poll::Ready(Err(Disconnect::silent(end)))
+        })
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<io::Result<()>> {
@@ -97,13 +99,13 @@ impl Transport for SessionTransport {
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: Option<CloseCode>) -> Poll<()> {
-        self.session.end();
+        self.session.end(End::PeerClosed);
         Poll::Ready(())
     }
 }
 
 impl Drop for SessionTransport {
     fn drop(&mut self) {
-        self.session.end();
+        self.session.end(End::PeerClosed);
     }
 }

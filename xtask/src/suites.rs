@@ -21,8 +21,7 @@ impl Feature {
     /// The one place that says which features are there.
     pub(crate) fn is_offered(self) -> bool {
         match self {
-            Self::LongPoll => false,
-            Self::Presence | Self::WebSocket => true,
+            Self::LongPoll | Self::Presence | Self::WebSocket => true,
         }
     }
 }
@@ -46,6 +45,10 @@ pub(crate) const SUITES: &[Suite] = &[
     node("phoenix.js over long-polling (fetch)", Feature::LongPoll, "themes", "longpoll-fetch"),
     node("phoenix.js falling back to long-polling", Feature::LongPoll, "longpoll", "longpoll-xhr"),
     Suite { in_browser: true, ..node("Chromium", Feature::WebSocket, "browser/page.test.js", "websocket") },
+    Suite {
+        in_browser: true,
+        ..node("Chromium over long-polling", Feature::LongPoll, "browser/longpoll.test.js", "longpoll-xhr")
+    },
     Suite {
         in_browser: true,
         subject: Subject::Chat,

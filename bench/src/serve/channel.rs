@@ -1,14 +1,15 @@
 use std::num::NonZeroU64;
 
 use phoenix_server::{
-    Channel, ConnectInfo, Context, Crash, Endpoint, EndpointError, Flow, JoinError, Payload, Refused, Router,
-    Socket, SocketOptions,
+    Channel, ConnectInfo, Context, Crash, Endpoint, EndpointError, Flow, JoinError, LongPollOptions, Payload,
+    Refused, Router, Socket, SocketOptions,
 };
 use serde_json::{Map, Value, json};
 
-/// The endpoint that every adapter mounts: the bench channel at `/bench`.
+/// The endpoint that every adapter mounts: the bench channel at `/bench`, over both transports.
 pub(crate) fn endpoint() -> Result<Endpoint, EndpointError> {
-    Endpoint::builder().socket::<Anybody>("/bench", SocketOptions::new()).build()
+    let options = SocketOptions::new().longpoll(LongPollOptions::new());
+    Endpoint::builder().socket::<Anybody>("/bench", options).build()
 }
 
 struct Anybody;

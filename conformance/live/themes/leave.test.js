@@ -13,7 +13,10 @@ scenario("a leave is answered and closes the channel", async (app) => {
 scenario("a channel that was left hears nothing more", async (app) => {
   const topic = app.topic("echo")
   const [stays, goes] = await Promise.all([app.join(topic), app.join(topic)])
+  // The client takes a leave for done at once, the server when it says so.
+  const closed = next((done) => goes.socket.onMessage(({ event }) => event === "phx_close" && done()))
   await ok(goes.leave())
+  await closed
 
   const messages = []
   goes.socket.onMessage((message) => messages.push(message))

@@ -58,11 +58,15 @@ pub(super) fn app() -> &'static App {
     &APP
 }
 
+/// That of the endpoint and its sessions.
+pub(super) fn secret() -> SecretKeyBase {
+    SecretKeyBase::new([7; 64]).expect("64 bytes are enough")
+}
+
 impl App {
     fn new() -> Self {
-        let secret = SecretKeyBase::new([7; 64]).expect("64 bytes are enough");
         let config = SessionConfig::new("_oracle_key", "oracle12");
-        let sessions = SessionStore::new(config, &secret).expect("the name is a token");
+        let sessions = SessionStore::new(config, &secret()).expect("the name is a token");
         Self {
             channels: Mutex::default(),
             log: Mutex::default(),

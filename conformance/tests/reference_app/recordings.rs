@@ -4,26 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use phoenix_conformance::{Deviations, Replay, Report, Verdict, recording};
-use tokio::process::Command;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::server::{ADAPTERS, Server, root};
-
-/// What cannot pass yet, and what it needs.
-const PENDING: [(&str, &str); 9] = [
-    ("browser_fallback.", "long polling"),
-    ("lp_", "long polling"),
-    ("ws_auth_token.", "long polling"),
-    ("ws_connect_info.", "long polling"),
-    ("ws_connect_refused.", "long polling"),
-    ("ws_drain.", "long polling"),
-    ("ws_origin.", "long polling"),
-    ("ws_server_shutdown_lp.", "long polling"),
-    ("ws_vsn", "long polling"),
-];
 
 /// The longest recording takes a minute.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -43,32 +31,38 @@ async fn every_adapter_answers_as_recorded() {
     compare_table(&table(&reports));
 }
 
-async fn replay(adapter: &str) -> Report {
+async fn replay(adapter: &'static str) -> Report {
     let server = Server::start(adapter).await;
-    let pid = server.pid();
-    let expected = recording::bundled().into_iter().filter(|recording| pending(recording.name).is_none());
-    let report = Replay::new(&server.url())
+    let (url, port) = (server.url(), server.port());
+    let running = Arc::new(Mutex::new(server));
+    let (stopping, restarting) = (Arc::clone(&running), Arc::clone(&running));
+    let report = Replay::new(&url)
         .unwrap()
-        .recordings(expected.map(|recording| recording.parse().unwrap()))
+        .recordings(recording::bundled().into_iter().map(|recording| recording.parse().unwrap()))
         .server(adapter)
         .deviations(Deviations::open(root().join("../docs/DEVIATIONS.md")).unwrap())
         // Frames of ten million bytes take their time in an unoptimised build.
         .patience(Duration::from_secs(10))
-        .on_stop(move || terminate(pid))
+        .on_stop(move || {
+            let running = Arc::clone(&stopping);
+            async move { running.lock().await.terminate().await }
+        })
+        .on_restart(move || {
+            let running = Arc::clone(&restarting);
+            async move {
+                let mut server = running.lock().await;
+                // A recording has stopped it: it drains and exits without an error.
+                server.ended().await;
+                *server = Server::start_at(adapter, port).await;
+            }
+        })
         .run()
         .await
         .unwrap();
+    let mut server = running.lock().await;
+    server.terminate().await;
     server.ended().await;
     report
-}
-
-async fn terminate(pid: u32) {
-    let kill = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
-    assert!(kill.unwrap().success());
-}
-
-fn pending(name: &str) -> Option<&'static str> {
-    PENDING.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, needs)| *needs)
 }
 
 /// Recording × adapter, as Markdown.
@@ -84,11 +78,6 @@ fn table(reports: &[Report; 3]) -> String {
             Verdict::Passed => format!("passes, with {}", ids.join(", ")),
             verdict => format!("{verdict:?}"),
         });
-    }
-    for recording in recording::bundled() {
-        if let Some(needs) = pending(recording.name) {
-            rows.insert(recording.name.to_owned(), vec![format!("needs {needs}"); ADAPTERS.len()]);
-        }
     }
     let mut table = format!("| recording | {} |\n|---|---|---|---|\n", ADAPTERS.join(" | "));
     for (name, cells) in rows {

@@ -14,8 +14,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(adapter: &str) -> Self {
+        Self::start_at(adapter, 0).await
+    }
+
+    pub(crate) async fn start_at(adapter: &str, port: u16) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_phoenix-conformance"))
-            .args(["serve", "--port", "0", "--workers", "2", "--adapter", adapter])
+            .args(["serve", "--port", &port.to_string(), "--workers", "2", "--adapter", adapter])
             .stdout(Stdio::piped())
             // Some channels panic because the recordings want them to.
             .stderr(Stdio::null())
@@ -33,12 +37,20 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id().expect("the server runs")
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.address.rsplit(':').next().expect("an address has a port");
+        port.parse().expect("a port is a number")
     }
 
-    /// A recording has stopped the server: it drains and exits without an error.
-    pub(crate) async fn ended(mut self) {
+    /// Tells it to stop.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.process.id().expect("the server runs").to_string();
+        let kill = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits until it has drained and ended without an error.
+    pub(crate) async fn ended(&mut self) {
         assert!(self.process.wait().await.unwrap().success());
     }
 }

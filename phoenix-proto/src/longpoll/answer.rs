@@ -39,9 +39,9 @@ impl Answer<'_> {
 }
 
 impl Messages {
-    /// Encodes frames; each becomes one string, whatever its opcode.
+    /// Encodes frames; each becomes one string.
     ///
-    /// What is no UTF-8 is replaced: a [`Session`](super::Session) refuses such frames before.
+    /// What is no UTF-8 is replaced: a [`Session`](super::Session) refuses binary frames before.
     pub fn encode(frames: &[Frame]) -> Self {
         let mut json =
             String::with_capacity(2 + frames.iter().map(|frame| frame.len() * 5 / 4).sum::<usize>());

@@ -57,9 +57,9 @@ pub enum Ended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// It is binary and not UTF-8, so that no JSON string can hold it.
-    #[error("a binary message that is not UTF-8 cannot be long-polled")]
-    NotText,
+    /// It is binary, which no JSON string can hold.
+    #[error("a binary message cannot be long-polled")]
+    Binary,
     /// There is no more room.
     #[error("too much waits for the client")]
     Full,
@@ -177,7 +177,8 @@ impl Session {
         }
         if now >= self.next_check && self.ended.is_none() {
             let limit = inactivity(&self.config);
-            if now.saturating_duration_since(self.last_poll) > limit {
+            // As of when it was due: that it comes late is not the client's fault.
+            if self.next_check.saturating_duration_since(self.last_poll) > limit {
                 self.end(Ended::Inactive);
             } else {
                 self.next_check = after(now, limit);
@@ -187,16 +188,16 @@ impl Session {
 
     /// Keeps a frame for the client, or hands it to the poll that waits.
     ///
-    /// A binary frame that is UTF-8 goes out as a string like a text, as in Phoenix, though phoenix.js cannot
-    /// read it; any other is refused, because the whole answer could not be encoded.
+    /// A binary frame is refused: phoenix.js could not read it, and of one that is not UTF-8 no answer could be made
+    /// (quirk Q16).
     ///
     /// # Errors
     /// [`PushError`]. With [`Overflow::End`] the session has [ended](Self::ended) after [`PushError::Full`].
     pub fn push(&mut self, frame: Frame) -> Result<(), PushError> {
         let error = if self.ended.is_some() {
             PushError::Over
-        } else if frame.opcode() == Opcode::Binary && std::str::from_utf8(&frame.payload()).is_err() {
-            PushError::NotText
+        } else if frame.opcode() == Opcode::Binary {
+            PushError::Binary
         } else if !self.has_room(&frame) {
             if self.config.overflow == Overflow::End {
                 self.end(Ended::Overflow);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use phoenix_proto::Serializers;
 use phoenix_proto::longpoll::TextOnly;
+use tracing::level_filters::LevelFilter;
 
 use super::admission::{AcceptError, Admission, Shared};
 use super::{Endpoint, EndpointError, TransportOptions};
@@ -25,8 +26,10 @@ pub struct LongPollOptions {
     /// What `connect` is told about the request that opens a session (FEATURES D11, D13); nothing but the
     /// parameters by default.
     pub connect_info: ConnectInfoOptions,
-    /// The level at which every request is logged (FEATURES D9); `None`, the default, for not at all.
-    pub transport_log: Option<tracing::Level>,
+    /// The level at which the connections of this transport are logged (FEATURES D14); that of the socket by default.
+    pub log: Option<LevelFilter>,
+    /// The level at which each request is logged (FEATURES D9); off by default.
+    pub transport_log: LevelFilter,
     /// How long a poll waits for messages, and a POST until it is dealt with (FEATURES D25); 10 s by default.
     /// A session that is not polled for one and a half of it, measured as often, ends.
     pub window: Duration,
@@ -46,7 +49,8 @@ impl Default for LongPollOptions {
             serializers: Serializers::default(),
             check_origin: None,
             connect_info: ConnectInfoOptions::default(),
-            transport_log: None,
+            log: None,
+            transport_log: LevelFilter::OFF,
             window: Duration::from_secs(10),
             pubsub_timeout: Duration::from_secs(2),
             max_age: Duration::from_secs(1_209_600),
@@ -85,9 +89,15 @@ impl LongPollOptions {
         self
     }
 
-    /// Sets the level at which every request is logged, `None` for not at all.
-    pub fn transport_log(mut self, level: impl Into<Option<tracing::Level>>) -> Self {
-        self.transport_log = level.into();
+    /// Sets the level at which the connections of this transport are logged.
+    pub fn log(mut self, level: LevelFilter) -> Self {
+        self.log = Some(level);
+        self
+    }
+
+    /// Sets the level at which each request is logged.
+    pub fn transport_log(mut self, level: LevelFilter) -> Self {
+        self.transport_log = level;
         self
     }
 
@@ -177,6 +187,10 @@ pub(super) struct LongPollMount {
 }
 
 impl LongPollMount {
+    pub(super) fn log_request(&self, request: &HttpRequest) {
+        self.admission.log_request(request);
+    }
+
     pub(super) fn new(options: &LongPollOptions, shared: &Shared<'_>) -> Result<Self, EndpointError> {
         let common = TransportOptions {
             path: options.path.clone(),
@@ -185,6 +199,8 @@ impl LongPollMount {
             connect_info: options.connect_info.clone(),
             // Sessions end by inactivity instead.
             timeout: None,
+            log: options.log,
+            transport_log: options.transport_log,
             ..TransportOptions::new("")
         };
         Ok(Self { admission: Admission::new("longpoll", common, shared)?, options: options.clone() })

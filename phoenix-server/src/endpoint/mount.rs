@@ -129,6 +129,7 @@ impl Found<'_> {
             (Err(error), _) => Answer::Response(error_page(error.status())),
             (Ok(path), Transport::WebSocket(mount)) => mount.handle(path, request, endpoint.pubsub()).await,
             (Ok(path), Transport::LongPoll(mount)) => {
+                mount.log_request(&request);
                 let (endpoint, mount) = (endpoint.clone(), Arc::clone(mount));
                 Answer::LongPoll(Box::new(LongPoll { endpoint, mount, path, request }))
             }

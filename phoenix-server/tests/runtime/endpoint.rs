@@ -36,6 +36,7 @@ async fn status(endpoint: &Endpoint, target: &str) -> StatusCode {
     match endpoint.handle(facts(upgrade_request(target))).await {
         Answer::Response(response) => response.status(),
         Answer::NotFound => StatusCode::NOT_FOUND,
+        Answer::LongPoll(_) => panic!("no mount has long polling"),
         Answer::Upgrade(upgrade) => upgrade.response().status(),
     }
 }

@@ -17,6 +17,9 @@ use crate::recording::{Conn, Event, Payload, Recording, Request, Response};
 use crate::script::{Act, Part, Script, Step};
 use crate::wire;
 
+/// How long a server has to notice what clients sent before a call that comes on another connection.
+const HEAD_START: Duration = Duration::from_millis(20);
+
 /// Pauses of a client shorter than this are not kept.
 const KEPT_PAUSE: f64 = 3.0;
 
@@ -95,7 +98,11 @@ impl Run<'_> {
         }
         match &step.act {
             Act::Send { conn, parts } => self.send(*conn, parts).await,
-            Act::Ctl(ctl) => self.control(step.line, ctl).await,
+            Act::Ctl(ctl) => {
+                // The call must not overtake what was sent before it.
+                self.watch_until(Instant::now() + HEAD_START).await;
+                self.control(step.line, ctl).await;
+            }
             Act::Direct(direct) => self.direct(step.line, direct).await,
             Act::Stop => {
                 if let Some(stop) = stop_server {

@@ -33,6 +33,7 @@ pub(in crate::serve) fn serve(
             .workers(workers.get())
             // Otherwise the end of a connection waits for its client.
             .client_disconnect_timeout(Duration::ZERO)
+            .h1_allow_half_closed(false)
             .disable_signals()
             .listen(listener)?
             .run();
