@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use phoenix_server::{
-    Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, MaxAge, Payload, Presence, Refused,
-    Router, SecretKeyBase, Signer, Socket, SocketOptions, Status, UnixMillis,
+    Channel, ConnectInfo, Context, Crash, Endpoint, Flow, JoinError, LongPollOptions, MaxAge, Payload,
+    Presence, Refused, Router, SecretKeyBase, Signer, Socket, SocketOptions, Status, UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -27,12 +27,18 @@ const PRESENCE: &str = "rooms";
 /// Lives as long as the presence does.
 pub(crate) fn endpoint() -> (Endpoint, Presence) {
     let endpoint = Endpoint::builder()
-        .socket::<Open>("/socket", SocketOptions::new())
-        .socket::<Guarded>("/guarded", SocketOptions::new().auth_token(true))
+        .socket::<Open>("/socket", both())
+        .socket::<Open>("/poll_only", both().without_websocket())
+        .socket::<Guarded>("/guarded", both().auth_token(true))
         .build()
         .expect("valid options");
     let presence = Presence::builder(PRESENCE).start(endpoint.pubsub()).expect("the first of this name");
     (endpoint, presence)
+}
+
+/// Both transports; polls do not wait long, as it is them that find out that a session is gone.
+fn both() -> SocketOptions {
+    SocketOptions::new().longpoll(LongPollOptions::new().window(Duration::from_secs(1)))
 }
 
 /// A token of a user that was signed so long ago.
@@ -106,6 +112,10 @@ impl<S: Socket> Channel for Room<S> {
     ) -> Result<Flow, Crash> {
         match event {
             "echo" => Ok(Flow::Reply(Status::OK, payload)),
+            "size" => {
+                let Payload::Binary(bytes) = payload else { return Err(Crash::new("not binary")) };
+                Ok(Flow::ok(json!({ "size": bytes.len() })))
+            }
             "fail" => Ok(Flow::Reply(Status::ERROR, payload)),
             "shout" => {
                 cx.broadcast("shout", payload)?;

@@ -4,6 +4,7 @@
 //! happen, and the timeouts of the client are far longer than what they watch takes.
 
 mod app;
+mod fallback;
 mod proxy;
 mod real_phoenix;
 mod recording;
@@ -11,39 +12,58 @@ mod robustness;
 mod server;
 mod session;
 
-/// Runs scenarios on every adapter, each with a server and a client of its own.
+/// Runs scenarios on every adapter and by both transports, each with a server and a client of its own.
 macro_rules! on_every_adapter {
-    ($($scenario:path as $name:ident),* $(,)?) => {
-        on_every_adapter!(@ warp Warp, [$($scenario as $name),*]);
-        on_every_adapter!(@ actix Actix, [$($scenario as $name),*]);
-        on_every_adapter!(@ axum Axum, [$($scenario as $name),*]);
+    (both: [$($scenario:ident::$name:ident),* $(,)?], websocket: [$($ws:ident::$ws_name:ident),* $(,)?]) => {
+        on_every_adapter!(@ warp Warp, [$($scenario::$name),*], [$($ws::$ws_name),*]);
+        on_every_adapter!(@ actix Actix, [$($scenario::$name),*], [$($ws::$ws_name),*]);
+        on_every_adapter!(@ axum Axum, [$($scenario::$name),*], [$($ws::$ws_name),*]);
     };
-    (@ $module:ident $adapter:ident, [$($scenario:path as $name:ident),*]) => {
+    (@ $module:ident $adapter:ident, $both:tt, $websocket:tt) => {
         mod $module {
-            use crate::server::{Adapter, World};
+            mod websocket {
+                on_every_adapter!(# $adapter WebSocket, $both);
+                on_every_adapter!(# $adapter WebSocket, $websocket);
+            }
 
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    $scenario(World::start(Adapter::$adapter).await).await;
-                }
-            )*
+            mod long_poll {
+                on_every_adapter!(# $adapter LongPoll, $both);
+            }
         }
+    };
+    (# $adapter:ident $transport:ident, [$($scenario:ident::$name:ident),*]) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let world = crate::server::World::start(
+                    crate::server::Adapter::$adapter,
+                    phoenix_client::Transport::$transport,
+                );
+                crate::$scenario::$name(world.await).await;
+            }
+        )*
     };
 }
 
 on_every_adapter!(
-    crate::session::both_versions as both_versions,
-    crate::session::broadcasts as broadcasts,
-    crate::session::binary as binary,
-    crate::session::presence as presence,
-    crate::session::ends_of_channels as ends_of_channels,
-    crate::robustness::a_restart as a_restart,
-    crate::robustness::a_cut_link as a_cut_link,
-    crate::robustness::a_half_open_link as a_half_open_link,
-    crate::robustness::nothing_listens as nothing_listens,
-    crate::robustness::refusals as refusals,
-    crate::robustness::an_expired_token as an_expired_token,
-    crate::robustness::a_forced_disconnect as a_forced_disconnect,
-    crate::recording::phx_records_what_can_be_replayed as phx_records_what_can_be_replayed,
+    both: [
+        session::both_versions,
+        session::broadcasts,
+        session::binary,
+        session::presence,
+        session::ends_of_channels,
+        robustness::a_restart,
+        robustness::a_cut_link,
+        robustness::a_half_open_link,
+        robustness::nothing_listens,
+        robustness::refusals,
+        robustness::an_expired_token,
+        robustness::a_forced_disconnect,
+        recording::phx_records_what_can_be_replayed,
+    ],
+    websocket: [
+        fallback::no_websocket_is_served,
+        fallback::a_websocket_that_says_nothing,
+        fallback::a_healthy_websocket_is_kept,
+    ]
 );

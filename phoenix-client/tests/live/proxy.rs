@@ -58,6 +58,11 @@ impl Proxy {
         self.link.send_modify(|link| link.cut = link.next);
     }
 
+    /// Lets the next connection swallow everything.
+    pub(crate) fn swallow_next(&self) {
+        self.link.send_modify(|link| link.swallow = link.next + 1);
+    }
+
     /// Lets all connections there are swallow everything.
     pub(crate) fn swallow(&self) {
         self.link.send_modify(|link| link.swallow = link.next);

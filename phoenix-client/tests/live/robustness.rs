@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use phoenix_client::{
-    ChannelError, ChannelEvent, ConnectError, ConnectionEvent, ConnectionState, PushError, Socket,
+    ChannelError, ChannelEvent, ConnectError, ConnectionEvent, ConnectionState, PushError, Socket, Transport,
 };
 use serde_json::json;
 use tokio::net::TcpSocket;
@@ -21,15 +21,18 @@ pub(crate) async fn a_restart(mut world: World) {
     let mut connection = socket.events();
     room.join().await.unwrap();
     world.shut_down().await;
-    let closed = ChannelEvent::Errored(ChannelError::ConnectionClosed);
-    until(&mut events, |event| *event == closed).await;
+    until(&mut events, |event| *event == ended(&world)).await;
     let code = loop {
         if let Some(ConnectionEvent::Closed { closed, reconnecting }) = connection.next().await {
             assert!(reconnecting);
             break closed.code;
         }
     };
-    assert_eq!(code, 1012);
+    match world.transport {
+        Transport::WebSocket => assert_eq!(code, 1012),
+        // The session is gone, or already the server.
+        Transport::LongPoll => assert!([3410, 1011].contains(&code), "{code}"),
+    }
     // It waits for the next server, which knows nothing of the first.
     let waiting = room.push("echo", &json!({ "n": 1 }));
     world.start_again();
@@ -60,13 +63,23 @@ pub(crate) async fn a_cut_link(world: World) {
 /// The link swallows everything, and neither side is told.
 pub(crate) async fn a_half_open_link(world: World) {
     // On a busy machine a heartbeat may also be late without that; then it only happens once more.
-    let socket = world.client().heartbeat_interval(Duration::from_millis(500)).connect().unwrap();
+    let impatient = Duration::from_millis(500);
+    let socket = world
+        .client()
+        .heartbeat_interval(impatient)
+        // Longer than a poll waits at the server.
+        .configure(|config| config.long_poll_timeout = Duration::from_secs(3))
+        .connect()
+        .unwrap();
     let room = socket.channel("room:1", ());
     let mut events = room.events();
     room.join().await.unwrap();
     world.proxy.swallow();
-    let missed = ChannelEvent::Errored(ChannelError::HeartbeatTimeout);
-    until(&mut events, |event| *event == missed).await;
+    let missed = match world.transport {
+        Transport::WebSocket => ChannelError::HeartbeatTimeout,
+        Transport::LongPoll => ChannelError::ConnectionFailed,
+    };
+    until(&mut events, |event| *event == ChannelEvent::Errored(missed.clone())).await;
     until(&mut events, is_joined).await;
 }
 
@@ -100,7 +113,13 @@ pub(crate) async fn refusals(world: World) {
     let connect = |mount: &str| world.client_at(mount).params(json!({ "refuse": "yes" })).build().unwrap();
     assert_eq!(connect("socket").connect().await, Err(ConnectError::Refused(403)));
     assert_eq!(connect("guarded").connect().await, Err(ConnectError::Refused(403)), "no token");
-    assert_eq!(connect("nowhere").connect().await, Err(ConnectError::Refused(404)));
+    match (world.transport, connect("nowhere").connect().await) {
+        (Transport::WebSocket, nowhere) => assert_eq!(nowhere, Err(ConnectError::Refused(404))),
+        // Long polling does not look at the status of HTTP.
+        (Transport::LongPoll, nowhere) => {
+            assert!(matches!(nowhere, Err(ConnectError::Failed(closed)) if closed.code == 1011));
+        }
+    }
 }
 
 /// The token is asked for at every attempt, so that an expired one is replaced.
@@ -130,7 +149,11 @@ pub(crate) async fn an_expired_token(world: World) {
             other => panic!("unexpected: {other:?}"),
         });
     }
-    assert_eq!(codes, ["opened", "1001 None", "1006 Some(403)", "opened"]);
+    let expected = match world.transport {
+        Transport::WebSocket => ["opened", "1001 None", "1006 Some(403)", "opened"],
+        Transport::LongPoll => ["opened", "3410 None", "1008 Some(403)", "opened"],
+    };
+    assert_eq!(codes, expected);
 }
 
 /// The server ends the connections of a user; the client comes back.
@@ -142,8 +165,15 @@ pub(crate) async fn a_forced_disconnect(world: World) {
     for _ in 0..3 {
         until(&mut events, is_joined).await;
         world.server.endpoint.disconnect("user:bob").unwrap();
-        let closed = ChannelEvent::Errored(ChannelError::ConnectionClosed);
-        until(&mut events, |event| *event == closed).await;
+        until(&mut events, |event| *event == ended(&world)).await;
     }
     until(&mut events, is_joined).await;
+}
+
+/// What channels are told when the server ends the connection: long polling knows no close frames.
+fn ended(world: &World) -> ChannelEvent {
+    ChannelEvent::Errored(match world.transport {
+        Transport::WebSocket => ChannelError::ConnectionClosed,
+        Transport::LongPoll => ChannelError::ConnectionFailed,
+    })
 }

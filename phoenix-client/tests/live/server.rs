@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use futures_util::StreamExt;
-use phoenix_client::{Backoff, Channel, ChannelEvent, Events, Socket, SocketBuilder};
+use phoenix_client::{Channel, ChannelEvent, Events, Socket, SocketBuilder, Transport};
 use phoenix_server::{Endpoint, Presence};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -20,9 +20,10 @@ pub(crate) enum Adapter {
     Axum,
 }
 
-/// A server, and the proxy in front of it.
+/// A server, the proxy in front of it, and how clients connect.
 pub(crate) struct World {
     adapter: Adapter,
+    pub(crate) transport: Transport,
     pub(crate) server: Server,
     pub(crate) proxy: Proxy,
 }
@@ -41,10 +42,10 @@ enum Stop {
 }
 
 impl World {
-    pub(crate) async fn start(adapter: Adapter) -> Self {
+    pub(crate) async fn start(adapter: Adapter, transport: Transport) -> Self {
         let server = Server::start(adapter);
         let proxy = Proxy::start(server.address).await;
-        Self { adapter, server, proxy }
+        Self { adapter, transport, server, proxy }
     }
 
     /// A client of the open socket; nothing it waits for is given up on a busy machine.
@@ -54,8 +55,9 @@ impl World {
 
     pub(crate) fn client_at(&self, mount: &str) -> SocketBuilder {
         Socket::builder(format!("ws://{}/{mount}", self.proxy.address))
+            .transport(self.transport)
             .timeout(Duration::from_secs(120))
-            .rejoin_after(Backoff::rejoin())
+            .configure(|config| config.long_poll_timeout = Duration::from_secs(120))
     }
 
     /// Shuts the server down in order; the link leads nowhere then.
@@ -107,6 +109,7 @@ fn actix(endpoint: Endpoint, listener: TcpListener) -> actix_web::dev::ServerHan
                 .on_connect(phoenix_adapter_actix::on_connect)
                 .workers(1)
                 .client_disconnect_timeout(Duration::ZERO)
+                .h1_allow_half_closed(false)
                 .disable_signals()
                 .listen(listener)
                 .expect("listening")

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use phoenix_client::{
     ChannelEvent, ChannelState, ClientSerializer, CloseCause, ConnectionState, Events, JoinError, Payload,
-    Presence, PresenceChange, PushError, Reply, Status, V1, V2,
+    Presence, PresenceChange, PushError, Reply, Status, Transport, V1, V2,
 };
 use serde_json::{Value, json};
 
@@ -69,6 +69,12 @@ pub(crate) async fn binary(world: World) {
     let mut events = room.events();
     room.join().await.unwrap();
     let bytes: Vec<u8> = (0..=255).collect();
+    let sized = room.push_binary("size", bytes.clone()).await.unwrap();
+    assert_eq!(sized.payload, json!({ "size": 256 }).into());
+    if world.transport == Transport::LongPoll {
+        // Towards a client that polls there is only JSON.
+        return;
+    }
     let payload = Payload::Binary(bytes.clone().into());
     assert_eq!(room.push_binary("echo", bytes.clone()).await.unwrap().payload, payload);
     room.push_binary("shout", bytes.clone()).await.unwrap();
