@@ -130,7 +130,7 @@ async fn small_frames_do_not_wait() {
         let endpoint = endpoint.clone();
         async move {
             let answer = phoenix_adapter_hyper::handle(&endpoint, request, |facts: HttpRequest| facts).await;
-            Ok::<_, std::convert::Infallible>(answer.unwrap().map(http_body_util::Full::new))
+            Ok::<_, std::convert::Infallible>(answer.unwrap())
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
