@@ -1,13 +1,11 @@
 use std::env;
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
+use std::path::PathBuf;
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::process::{Log, Process};
 
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +23,7 @@ pub struct Broker {
     program: PathBuf,
     folder: TempDir,
     port: u16,
-    process: Option<Child>,
-    log: Mutex<mpsc::Receiver<String>>,
+    process: Option<Process>,
 }
 
 impl Broker {
@@ -45,8 +42,7 @@ impl Broker {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
         std::fs::write(folder.path().join("configuration"), configuration)
             .expect("the folder can be written to");
-        let log = mpsc::channel().1.into();
-        let mut broker = Self { kind, program, folder, port: 0, process: None, log };
+        let mut broker = Self { kind, program, folder, port: 0, process: None };
         // Somebody else may take the port before the broker does.
         for _ in 0..10 {
             broker.port = free_port();
@@ -66,23 +62,9 @@ impl Broker {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// The port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The folder that it has for itself.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Kills it.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // It may have ended already.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        self.process = None;
     }
 
     /// Starts it again on the same port.
@@ -95,26 +77,12 @@ impl Broker {
         assert!((0..100).any(|_| self.try_start()), "{} does not start again", self.kind.program());
     }
 
-    /// Stops it from running, without ending it, until [`resume`](Self::resume).
-    pub fn pause(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// Lets it run again.
-    pub fn resume(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    /// Waits for a line of its log that contains a text, beyond those that were waited for before. False if it ends
-    /// without such a line.
-    pub fn wait_for_log(&self, text: &str) -> bool {
-        let lines = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().any(|line| line.contains(text))
-    }
-
-    fn signal(&self, signal: Signal) {
-        let process = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(process), signal).expect("it is a child of this process");
+    /// Its process, to be paused, or for its log.
+    ///
+    /// # Panics
+    /// If it was killed.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs")
     }
 
     fn try_start(&mut self) -> bool {
@@ -127,33 +95,15 @@ impl Broker {
                 .args(["--daemonize", "no", "--logfile", ""]),
             Kind::Nats => command.args(["--config", "configuration", "--addr", "127.0.0.1", "--port", &port]),
         };
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.current_dir(self.folder.path());
         let log = match self.kind {
-            Kind::Redis => command.stdout(Stdio::piped()).stderr(Stdio::null()),
-            Kind::Nats => command.stdout(Stdio::null()).stderr(Stdio::piped()),
+            Kind::Redis => Log::Stdout,
+            Kind::Nats => Log::Stderr,
         };
-        let mut process = log.spawn().expect("the program can be run");
-        let output: Option<Box<dyn Read + Send>> = match self.kind {
-            Kind::Redis => process.stdout.take().map(|output| Box::new(output) as _),
-            Kind::Nats => process.stderr.take().map(|output| Box::new(output) as _),
-        };
-        self.process = Some(process);
-        let output = BufReader::new(output.expect("the output is piped"));
-        let (sender, lines) = mpsc::channel();
-        // It has to be read in any case, or the broker would wait for its log at some time.
-        thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        self.log = lines.into();
-        let ready = self.wait_for_log(self.kind.ready());
-        if !ready {
-            self.kill();
-        }
+        let process = Process::start(&mut command, log).expect("the program can be run");
+        let ready = process.wait_for_log(self.kind.ready()).is_some();
+        self.process = ready.then_some(process);
         ready
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

@@ -3,6 +3,8 @@
 //! [`Broker`] starts `redis-server` or `nats-server` on a free port; [`suite`] tests what PubSub promises over an engine.
 
 mod broker;
+mod process;
 pub mod suite;
 
 pub use broker::{Broker, Kind};
+pub use process::{Log, Process};

@@ -356,11 +356,11 @@ pub async fn a_broker_may_come_later<E: EngineUnderTest>(mut broker: Broker) {
 pub async fn a_silent_broker_is_noticed<E: EngineUnderTest>(broker: Broker) {
     let a = PubSub::builder().node("a").engine(E::engine(&broker, "phx", Patience::Short));
     a.settled().await;
-    broker.pause();
+    broker.process().pause();
     while a.stats().gaps == 0 {
         tokio::task::yield_now().await;
     }
-    broker.resume();
+    broker.process().resume();
     let b = node::<E>(&broker, "b").await;
     let mut at_a = subscribe(&a, "t").await;
     // An impatient node may lose its connection on a busy machine once more.
@@ -425,7 +425,7 @@ pub async fn publishers_are_refused_when_the_queue_is_full<E: EngineUnderTest>(b
     let b = node::<E>(&broker, "b").await;
     let mut at_a = subscribe(&a, "t").await;
     let mut at_b = subscribe(&b, "t").await;
-    broker.pause();
+    broker.process().pause();
     let filler = "x".repeat(10_000);
     let mut accepted = 0;
     loop {
@@ -437,7 +437,7 @@ pub async fn publishers_are_refused_when_the_queue_is_full<E: EngineUnderTest>(b
         }
         tokio::task::yield_now().await;
     }
-    broker.resume();
+    broker.process().resume();
     // Nobody saw what was refused, and everybody what was not.
     for subscription in [&mut at_a, &mut at_b] {
         for n in 0..accepted {

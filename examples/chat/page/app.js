@@ -49,7 +49,7 @@ function enter(room, name) {
   element("refusal").textContent = ""
 
   const people = new Presence(entering)
-  people.onSync(() => showPeople(people.list((name, { metas }) => ({ name, tabs: metas.length }))))
+  people.onSync(() => showPeople(people.list((name, { metas }) => ({ name, nodes: metas.map(({ node }) => node) }))))
   entering.on("new_msg", (message) => {
     stopTyping(message.nick)
     append([message])
@@ -60,8 +60,9 @@ function enter(room, name) {
   entering
     .join()
     // Called again after every rejoin: the history then holds what was missed.
-    .receive("ok", ({ history: said }) => {
+    .receive("ok", ({ history: said, node }) => {
       open(room)
+      element("node").textContent = node
       showStatus("online")
       replaceMessages(said)
     })
@@ -228,17 +229,19 @@ function showTyping() {
   element("typing").textContent = names.length === 0 ? "" : names.length === 1 ? `${names[0]} is typing…` : several
 }
 
-/** Everybody once, with the number of windows they have open here if there are several. */
+/** Everybody once, with the number of windows they have open here, and where they are, if there are several. */
 function showPeople(people) {
   element("online").hidden = false
   element("online-count").textContent = people.length
+  const several = new Set(people.flatMap(({ nodes }) => nodes)).size > 1
   element("online-list").replaceChildren(
-    ...people.sort((a, b) => a.name.localeCompare(b.name)).map(({ name, tabs }) => {
+    ...people.sort((a, b) => a.name.localeCompare(b.name)).map(({ name, nodes }) => {
       const item = document.createElement("li")
       item.textContent = name
       item.title = name
+      if (several) item.dataset.nodes = [...new Set(nodes)].join(", ")
       item.classList.toggle("own", name === nick)
-      if (tabs > 1) item.dataset.tabs = tabs
+      if (nodes.length > 1) item.dataset.tabs = nodes.length
       item.style.setProperty("--hue", hue(name))
       return item
     }),

@@ -1,5 +1,6 @@
 //! Chat rooms: the example application, mounted in warp, actix-web or axum.
 
+mod cluster;
 mod files;
 mod room;
 
@@ -19,6 +20,8 @@ struct Args {
     /// The port on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 4000)]
     port: u16,
+    #[command(flatten)]
+    cluster: cluster::Options,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -30,23 +33,29 @@ enum Adapter {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let options = SocketOptions::new().websocket(WebSocketOptions::new().check_origin(CheckOrigin::Conn));
-    let endpoint = Endpoint::builder().socket::<ChatSocket>("/socket", options).build()?;
-    // It lives as long as the server.
-    let _presence = Presence::builder(PRESENCE).start(endpoint.pubsub())?;
     let listener = TcpListener::bind(("127.0.0.1", args.port))?;
     listener.set_nonblocking(true)?;
-    println!("listening on {}", listener.local_addr()?);
     match args.adapter {
-        Adapter::Warp => warp_app(endpoint, listener),
-        Adapter::Actix => actix_app(endpoint, listener),
-        Adapter::Axum => axum_app(&endpoint, listener),
+        Adapter::Warp => warp_app(&args, listener),
+        Adapter::Actix => actix_app(&args, listener),
+        Adapter::Axum => axum_app(&args, listener),
     }
 }
 
+/// The endpoint, and the presence that has to live as long.
+fn start(args: &Args, listener: &TcpListener) -> Result<(Endpoint, Presence), Box<dyn Error>> {
+    let options = SocketOptions::new().websocket(WebSocketOptions::new().check_origin(CheckOrigin::Conn));
+    let pubsub = args.cluster.pubsub()?;
+    let endpoint = Endpoint::builder().pubsub(pubsub).socket::<ChatSocket>("/socket", options).build()?;
+    let presence = Presence::builder(PRESENCE).tracker(args.cluster.tracker()).start(endpoint.pubsub())?;
+    println!("listening on {}", listener.local_addr()?);
+    Ok((endpoint, presence))
+}
+
 #[tokio::main]
-async fn warp_app(endpoint: Endpoint, listener: TcpListener) -> Result<(), Box<dyn Error>> {
+async fn warp_app(args: &Args, listener: TcpListener) -> Result<(), Box<dyn Error>> {
     use warp::Filter;
+    let (endpoint, _presence) = start(args, &listener)?;
     let page =
         warp::get().and(warp::path::full()).map(|path: warp::path::FullPath| files::serve(path.as_str()));
     let app = phoenix_adapter_warp::endpoint(endpoint).or(page);
@@ -55,8 +64,9 @@ async fn warp_app(endpoint: Endpoint, listener: TcpListener) -> Result<(), Box<d
 }
 
 #[actix_web::main]
-async fn actix_app(endpoint: Endpoint, listener: TcpListener) -> Result<(), Box<dyn Error>> {
+async fn actix_app(args: &Args, listener: TcpListener) -> Result<(), Box<dyn Error>> {
     use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+    let (endpoint, _presence) = start(args, &listener)?;
     let page = |request: HttpRequest| async move {
         let (parts, body) = files::serve(request.path()).into_parts();
         let content_type = parts.headers[http::header::CONTENT_TYPE].to_str().unwrap_or_default().to_owned();
@@ -71,9 +81,10 @@ async fn actix_app(endpoint: Endpoint, listener: TcpListener) -> Result<(), Box<
 }
 
 #[tokio::main]
-async fn axum_app(endpoint: &Endpoint, listener: TcpListener) -> Result<(), Box<dyn Error>> {
+async fn axum_app(args: &Args, listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    let (endpoint, _presence) = start(args, &listener)?;
     let page = |uri: http::Uri| async move { files::serve(uri.path()).map(axum::body::Body::from) };
-    let app = axum::Router::new().merge(phoenix_adapter_axum::router(endpoint)).fallback(page);
+    let app = axum::Router::new().merge(phoenix_adapter_axum::router(&endpoint)).fallback(page);
     axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await?;
     Ok(())
 }
