@@ -33,8 +33,16 @@ impl Prerequisites {
             ),
             prerequisite("npm", "the live suites and the chat page", find("npm")),
             prerequisite("chromium", "the suites in a browser", chromium()),
-            prerequisite("redis-server", "the tests of phoenix-pubsub-redis", find("redis-server")),
-            prerequisite("nats-server", "the tests of phoenix-pubsub-nats", find("nats-server")),
+            prerequisite(
+                "redis-server",
+                "the tests of phoenix-pubsub-redis and of several nodes, and the demo of these",
+                find("redis-server"),
+            ),
+            prerequisite(
+                "nats-server",
+                "the tests of phoenix-pubsub-nats and of several nodes",
+                find("nats-server"),
+            ),
         ])
     }
 

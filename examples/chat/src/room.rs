@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use phoenix_server::{
-    Channel, ConnectInfo, Context, Crash, Flow, JoinError, Payload, Presence, PubSub, Refused, Router, SendError,
-    Socket, Status,
+    Channel, ConnectInfo, Context, Crash, Flow, JoinError, Payload, Presence, PubSub, Refused, Router,
+    SendError, Socket, Status,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -3,7 +3,9 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use phoenix_client::{Channel, ChannelEvent, ConnectionEvent, Events, Presence, PresenceChange, Socket, Status};
+use phoenix_client::{
+    Channel, ChannelEvent, ConnectionEvent, Events, Presence, PresenceChange, Socket, Status,
+};
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -107,4 +109,3 @@ pub(crate) async fn meet<const N: usize>(mut people: [&mut Person; N]) {
         }
     }
 }
-
