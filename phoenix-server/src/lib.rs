@@ -46,6 +46,7 @@
 //! * A [`Channel`] is one joined topic of one client; its value is its state. What it can do besides returning a
 //!   [`Flow`] is in its [`Context`].
 //! * [`Endpoint`], [`PubSub`], [`ChannelHandle`] and [`ReplyTo`] reach clients from anywhere in the program.
+//! * [`Presence`] says who is where, on all nodes, and tells the clients.
 //! * [`SocketOptions`] and [`WebSocketOptions`] are the options of Phoenix with their defaults; [`CheckOrigin`],
 //!   [`ConnectInfo`], [`Signer`] and [`SessionStore`] say who comes from where.
 //!

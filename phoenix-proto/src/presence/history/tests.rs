@@ -157,6 +157,33 @@ fn td_05_the_smallest_fulfilling_delta_is_chosen() {
 }
 
 #[test]
+fn td_07_a_delta_that_starts_after_what_is_known_is_not_chosen() {
+    let mut own = history(PLENTY);
+    let doomed = add(&mut own);
+    own.seal();
+    own.remove(doomed);
+    own.seal();
+    let mut late = history(PLENTY);
+    let delta = own.since(late.context()).unwrap();
+    assert_eq!(delta.start, 0, "not at a seal that the other has not reached");
+    late.merge(&delta);
+    assert_eq!((late.context(), alive(&late)), (own.context(), vec![]));
+}
+
+#[test]
+fn ts_14_two_deltas_know_together_what_both_know() {
+    let (mut own, mut copy) = (history(PLENTY), history(PLENTY));
+    let first = add(&mut own);
+    let one = news(&mut own);
+    let second = add(&mut own);
+    own.remove(first);
+    let other = news(&mut own);
+    copy.merge(&other);
+    copy.merge(&one);
+    assert_eq!((alive(&copy), copy.context()), (vec![second], own.context()));
+}
+
+#[test]
 fn td_06_nothing_is_sent_when_nothing_is_missing() {
     let mut own = history(PLENTY);
     assert_eq!(own.since(0), None);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::fixtures::Cluster;
 use super::super::*;
-use crate::presence::message::{Heartbeat, TransferAck};
+use crate::presence::message::{Heartbeat, TransferAck, TransferRequest};
 use crate::presence::{Presences, ReplicaDelta};
 
 const TICK: Duration = Duration::from_millis(1_500);
@@ -209,6 +209,21 @@ fn tr2_07_ts_10_a_dead_node_is_hidden_first_and_purged_later() {
     cluster.run(1_200 * SECOND);
     assert_eq!(kept(&cluster), None);
     assert_eq!(told(&mut cluster, "a"), (vec![], vec![]));
+}
+
+#[test]
+fn td_03_a_forgotten_replica_is_in_no_answer_any_more() {
+    let mut cluster = Cluster::connected(&["a", "b", "c"]);
+    track(&mut cluster, "b", 1, "bob");
+    cluster.run(2 * TICK);
+    let gone = cluster.get("b").replica().clone();
+    cluster.on("b", |node, _| node.graceful_permdown());
+    cluster.forget();
+    let from = cluster.get("c").replica().clone();
+    let clocks = [(gone, 0)].into_iter().collect();
+    let request = Message::TransferRequest(TransferRequest { id: 1, from, clocks });
+    cluster.on("a", |node, now| node.handle_message(request, now));
+    assert!(cluster.sent.is_empty(), "{:?}", cluster.sent);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What presences cost in one topic, by how many there are: `cargo run --release -p phoenix-bench --example presence`.
+//! What presences cost in one topic, by how many there are:
+//! `cargo run --release -p phoenix-server --example presence_cost`.
 //!
 //! Every figure is for one presence, next to what it is among 100: a factor that stays near 1 while the topic grows
 //! a hundred times is not quadratic in anything.
