@@ -107,7 +107,8 @@ pub trait Channel: Send + Sized + 'static {
         async { Ok(Flow::Continue) }
     }
 
-    /// The last callback, also after a crash (FEATURES B11). It has five seconds when the connection is gone.
+    /// The last callback, also after a crash (FEATURES B11). When the connection is gone it has the time of
+    /// [`SocketOptions::terminate_timeout`](crate::SocketOptions), five seconds by default.
     fn terminate(&mut self, end: End, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
         let _ = (end, cx);
         async {}

@@ -35,6 +35,7 @@ pub(super) struct Admission {
     url_host: String,
     diagnostics: Arc<Diagnostics>,
     log: LevelFilter,
+    timeouts: Timeouts,
     config: Config,
     queue: QueueLimits,
     registry: Arc<Registry>,
@@ -129,6 +130,11 @@ impl Admission {
             transport,
             handler: Arc::clone(shared.handler),
             log: options.log.unwrap_or(shared.socket.log),
+            timeouts: Timeouts {
+                write: options.write_timeout,
+                terminate: shared.socket.terminate_timeout,
+                ..Timeouts::default()
+            },
             options,
             check_origin,
             url_host: shared.endpoint.url_host.to_owned(),
@@ -200,7 +206,7 @@ impl Admission {
             registration: self.registry.register(Arc::clone(&inbox), self.transport, id.clone()),
             routes: Arc::clone(self.handler.routes()),
             config: self.config.clone(),
-            timeouts: Timeouts { write: self.options.write_timeout, ..Timeouts::default() },
+            timeouts: self.timeouts.clone(),
             pubsub: pubsub.clone(),
             diagnostics: Arc::clone(&self.diagnostics),
             transport: self.transport,

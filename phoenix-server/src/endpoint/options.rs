@@ -31,6 +31,8 @@ pub struct SocketOptions {
     pub queue: QueueLimits,
     /// How connections are closed when the server shuts down (FEATURES D4, I).
     pub drainer: Drainer,
+    /// How long channels may take for their last callbacks when their connection is gone (FEATURES B32); 5 s by default.
+    pub terminate_timeout: Duration,
     /// The level at which connections are logged (FEATURES A8); `INFO` by default, `OFF` for not at all.
     pub log: LevelFilter,
 }
@@ -45,6 +47,7 @@ impl Default for SocketOptions {
             max_channels: 100,
             queue: QueueLimits::default(),
             drainer: Drainer::default(),
+            terminate_timeout: Duration::from_secs(5),
             log: LevelFilter::INFO,
         }
     }
@@ -108,6 +111,12 @@ impl SocketOptions {
     /// Leaves the connections alone when the server shuts down: they end with it (FEATURES I5).
     pub fn without_drainer(mut self) -> Self {
         self.drainer = Drainer::Off;
+        self
+    }
+
+    /// Sets how long channels may take for their last callbacks when their connection is gone (FEATURES B32).
+    pub fn terminate_timeout(mut self, timeout: Duration) -> Self {
+        self.terminate_timeout = timeout;
         self
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use phoenix_server::{Endpoint, Incoming};
+use phoenix_server::{Endpoint, Incoming, SocketOptions, TransportOptions};
 use serde_json::json;
 
 use crate::support::{
-    Client, Info, MemoryEnd, Probe, closed, endpoint, memory, probe, pushed, reply_to, websocket,
+    Client, Info, MemoryEnd, Probe, closed, endpoint, endpoint_with, memory, probe, pushed, reply_to,
+    websocket,
 };
 
 /// Ways for a connection to end.
@@ -152,6 +153,22 @@ async fn last_callbacks_have_five_seconds() {
     assert_eq!(probe.next().await, "dropped room:slow");
     assert_eq!(start.elapsed().as_secs(), 5);
     assert_eq!(probe.next().await, "socket dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b32_or_as_long_as_the_mount_says() {
+    let options = SocketOptions::new().terminate_timeout(Duration::from_secs(60));
+    let (endpoint, probe) = (endpoint_with(options, TransportOptions::new("memory")), probe());
+    let mut client = memory(&endpoint, &probe, "").await;
+    client.join("room:slow", &json!({"terminate": "wait"})).await;
+
+    client.vanish();
+
+    assert_eq!(probe.next().await, "terminate room:slow peer_closed");
+    tokio::time::sleep(Duration::from_secs(58)).await;
+    probe.assert_silent().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(probe.next().await, "dropped room:slow");
 }
 
 #[tokio::test(start_paused = true)]
