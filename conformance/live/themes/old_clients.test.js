@@ -1,4 +1,4 @@
-// The clients that are still out there. Version 1.3 expects its environment to be a browser.
+// The clients that are still out there. Versions up to 1.3 expect their environment to be a browser.
 
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
@@ -9,12 +9,15 @@ globalThis.window ??= globalThis
 
 const require = createRequire(import.meta.url)
 // Before 1.8 there is no long-polling over fetch, and a long-poll session that ended goes unnoticed.
+const versionOne = { only: (wire) => wire.vsn === "1.0.0" }
 const versionTwo = { only: (wire) => wire.vsn === "2.0.0" && wire.name !== "long-poll fetch" }
 const webSocket = { only: (wire) => versionTwo.only(wire) && !wire.longPoll }
 
-const clients = ["1-3", "1-5", "1-7"].map((version) => {
+// 1.2 speaks the first version of the protocol only, and no long-polling that a Phoenix of today understands.
+const clients = ["1-2", "1-3", "1-4", "1-5", "1-6", "1-7"].map((version) => {
   const { Socket, LongPoll } = require(`phoenix-${version}`)
-  return { version: version.replace("-", "."), Socket, LongPoll, binary: version !== "1-3" }
+  const binary = ["1-5", "1-6", "1-7"].includes(version)
+  return { version: version.replace("-", "."), Socket, LongPoll, binary, wires: version === "1-2" ? versionOne : versionTwo }
 })
 
 for (const client of clients) {
@@ -29,7 +32,7 @@ for (const client of clients) {
   old("joins, pushes and gets replies", async (app) => {
     const channel = await app.join(app.topic("echo"), { name: "old" }, as(app))
     assert.deepEqual(await ok(channel.push("echo", { n: 1 })), { n: 1 })
-  }, versionTwo)
+  }, client.wires)
 
   old("hears broadcasts, also those of a new client", async (app) => {
     const topic = app.topic("echo")
@@ -39,7 +42,7 @@ for (const client of clients) {
       cast(channel, "shout", { n })
       for (const each of inboxes) assert.deepEqual((await each.next()).payload, { n })
     }
-  }, versionTwo)
+  }, client.wires)
 
   old("rejoins a channel that crashed", async (app) => {
     const channel = await app.join(app.topic("echo"), {}, as(app))
@@ -47,14 +50,14 @@ for (const client of clients) {
     cast(channel, "crash")
     await rejoined
     assert.deepEqual(await ok(channel.push("echo", { n: 1 })), { n: 1 })
-  }, versionTwo)
+  }, client.wires)
 
   old("leaves", async (app) => {
     const channel = await app.join(app.topic("echo"), {}, as(app))
     const closed = next((done) => channel.onClose(done))
     await ok(channel.leave())
     await closed
-  }, versionTwo)
+  }, client.wires)
 
   old("comes back after a forced disconnect", async (app) => {
     const user = `old-${app.run}`
@@ -63,7 +66,7 @@ for (const client of clients) {
     await ctl("disconnect", { id: `users:${user}` })
     await rejoined
     assert.deepEqual(await ok(channel.push("echo", { n: 1 })), { n: 1 })
-  }, webSocket)
+  }, client.wires === versionOne ? versionOne : webSocket)
 
   if (client.binary) {
     old("sends and gets binaries", async (app) => {

@@ -5,19 +5,20 @@ use std::marker::PhantomData;
 use phoenix_server::{
     Channel, Context, Crash, End, Flow, JoinError, KeyPresence, Payload, Presence, Status, TrackError,
 };
-use serde::Deserialize;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Member;
 use crate::serve::app::Ctl;
 use crate::serve::presence::{FETCHED, PRESENCE};
 use crate::serve::sockets::AppSocket;
+use crate::serve::term::{self, Term};
 
 pub(super) struct Room<S> {
     member: Member,
     presence: Presence,
-    user: String,
-    device: Value,
+    user: Term,
+    device: Term,
     socket: PhantomData<S>,
 }
 
@@ -33,55 +34,30 @@ impl From<Ctl> for Info {
     }
 }
 
-#[derive(Deserialize)]
-struct NewMessage {
-    body: Value,
-}
-
-#[derive(Deserialize)]
-struct NewStatus {
-    status: Value,
-}
-
-#[derive(Deserialize)]
-struct Tracked {
-    key: String,
-    meta: Value,
-}
-
-#[derive(Deserialize)]
-struct Untracked {
-    key: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    key: String,
-}
-
 impl<S: AppSocket> Channel for Room<S> {
     type Socket = S;
     type Info = Info;
 
     async fn join(params: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
-        let params: Value = params.parse()?;
+        let (user, device) = (given(&params, "user", "anon")?, given(&params, "device", "d")?);
         cx.handle().send(Info::AfterJoin)?;
         let room = Self {
             member: Member::new(cx),
             presence: cx.presence(PRESENCE)?,
-            user: user(&params),
-            device: given(&params, "device").unwrap_or_else(|| "d".into()),
+            user,
+            device,
             socket: PhantomData,
         };
         Ok((room, Payload::EMPTY))
     }
 
     async fn handle_info(&mut self, info: Info, cx: &mut Context<Self>) -> Result<Flow, Crash> {
-        if let Info::AfterJoin = info {
-            let meta = json!({"device": self.device, "status": "online"});
-            self.presence.track(cx, &self.user, meta)?;
-            self.presence.push_state(cx).await?;
+        if let Info::Ctl = info {
+            return Err(Crash::new("no clause for a control message"));
         }
+        let meta = json!({"device": value(&self.device)?, "status": "online"});
+        self.presence.track(cx, &key(&self.user), meta)?;
+        self.presence.push_state(cx).await?;
         Ok(Flow::Continue)
     }
 
@@ -93,33 +69,34 @@ impl<S: AppSocket> Channel for Room<S> {
     ) -> Result<Flow, Crash> {
         match event {
             "new_msg" => {
-                let NewMessage { body } = payload.parse()?;
-                cx.broadcast("new_msg", json!({"user": self.user, "body": body}))?;
+                let (user, body) = (&self.user, term::matched(&payload, "body", event)?);
+                cx.broadcast("new_msg", Payload::json(&Said { user, body: &body })?)?;
                 Ok(Flow::reply(Status::OK))
             }
             "status" => {
-                let NewStatus { status } = payload.parse()?;
-                let meta = json!({"device": self.device, "status": status});
-                let phx_ref = self.presence.update(cx, &self.user, meta)?;
+                let status = value(&term::matched(&payload, "status", event)?)?;
+                let meta = json!({"device": value(&self.device)?, "status": status});
+                let phx_ref = self.presence.update(cx, &key(&self.user), meta)?;
                 Ok(Flow::ok(json!({"ref": phx_ref.to_string()})))
             }
             "track" => {
-                let Tracked { key, meta } = payload.parse()?;
-                match self.presence.track(cx, &key, meta) {
+                let name = key(&term::matched(&payload, "key", event)?);
+                let meta = value(&term::matched(&payload, "meta", event)?)?;
+                match self.presence.track(cx, &name, meta) {
                     Ok(phx_ref) => Ok(Flow::ok(json!({"ref": phx_ref.to_string()}))),
                     Err(TrackError::Meta(error)) => Err(error.into()),
                     Err(error) => Ok(Flow::error(json!({"reason": error.to_string()}))),
                 }
             }
             "untrack" => {
-                let Untracked { key } = payload.parse()?;
-                self.presence.untrack(cx, key.as_deref().unwrap_or(&self.user));
+                let name = term::truthy(&payload, "key")?;
+                self.presence.untrack(cx, &key(name.as_ref().unwrap_or(&self.user)));
                 Ok(Flow::reply(Status::OK))
             }
             "list" => Ok(Flow::ok(&self.presence.list(cx.topic()).await)),
             "get_by_key" => {
-                let Key { key } = payload.parse()?;
-                let presence: Option<KeyPresence> = self.presence.get_by_key(cx.topic(), &key).await;
+                let name = key(&term::matched(&payload, "key", event)?);
+                let presence: Option<KeyPresence> = self.presence.get_by_key(cx.topic(), &name).await;
                 // An empty list stands for nobody, as in Phoenix.
                 Ok(Flow::ok(match presence {
                     Some(presence) => json!({ "result": presence }),
@@ -151,17 +128,18 @@ impl<S: AppSocket> Channel for FetchRoom<S> {
         let room = Self {
             member: Member::new(cx),
             presence: cx.presence(FETCHED)?,
-            user: user(&params.parse()?),
+            user: key(&given(&params, "user", "anon")?),
             socket: PhantomData,
         };
         Ok((room, Payload::EMPTY))
     }
 
     async fn handle_info(&mut self, info: Info, cx: &mut Context<Self>) -> Result<Flow, Crash> {
-        if let Info::AfterJoin = info {
-            self.presence.track(cx, &self.user, json!({"online_at": 1}))?;
-            self.presence.push_state(cx).await?;
+        if let Info::Ctl = info {
+            return Err(Crash::new("no clause for a control message"));
         }
+        self.presence.track(cx, &self.user, json!({"online_at": 1}))?;
+        self.presence.push_state(cx).await?;
         Ok(Flow::Continue)
     }
 
@@ -174,15 +152,26 @@ impl<S: AppSocket> Channel for FetchRoom<S> {
     }
 }
 
-/// The user that a client says it is, as a key.
-fn user(params: &Value) -> String {
-    match given(params, "user") {
-        Some(Value::String(user)) => user,
-        Some(user) => user.to_string(),
-        None => "anon".to_owned(),
+/// A message of the room.
+#[derive(Serialize)]
+struct Said<'a> {
+    user: &'a Term,
+    body: &'a Term,
+}
+
+/// `payload[name] || default`
+fn given(payload: &Payload, name: &str, default: &str) -> Result<Term, JoinError> {
+    match term::truthy(payload, name)? {
+        Some(value) => Ok(value),
+        None => Ok(term::text(default)?),
     }
 }
 
-fn given(params: &Value, name: &str) -> Option<Value> {
-    params.get(name).filter(|value| !value.is_null()).cloned()
+fn value(term: &Term) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(term.get())
+}
+
+/// The key of a presence: the characters of a text, the JSON text of anything else.
+fn key(term: &Term) -> String {
+    serde_json::from_str(term.get()).unwrap_or_else(|_| term.get().to_owned())
 }
