@@ -1,9 +1,10 @@
 //! The upgraded connection: the payload of the request is read, the body of the answer is written.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Payload;
@@ -21,6 +22,12 @@ pub(crate) struct Body {
 /// How much is handed to actix-web before it has to ask for more.
 const MAX_BUFFERED: usize = 64 * 1024;
 
+thread_local! {
+    /// What is written goes into one buffer of each thread and is handed on at once. actix-web copies it and lets go
+    /// of it, so that its memory is used again.
+    static BUFFER: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
 impl Body {
     pub(crate) fn new(upgrade: Upgrade, payload: Payload) -> Self {
         let stream = Duplex { payload, chunk: Bytes::new(), written: BytesMut::new() };
@@ -36,14 +43,19 @@ impl MessageBody for Body {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
-        if !self.ended {
-            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+        if self.ended {
+            return Poll::Ready(None);
         }
-        let written = &mut self.driver.transport_mut().io_mut().written;
-        if !written.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(written).freeze())));
+        self.driver.transport_mut().io_mut().written = BUFFER.take();
+        self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+        let mut buffer = std::mem::take(&mut self.driver.transport_mut().io_mut().written);
+        let chunk = (!buffer.is_empty()).then(|| buffer.split().freeze());
+        BUFFER.set(buffer);
+        match chunk {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None if self.ended => Poll::Ready(None),
+            None => Poll::Pending,
         }
-        if self.ended { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 
@@ -52,18 +64,21 @@ pub(crate) struct Duplex {
     payload: Payload,
     /// What was received but not read yet.
     chunk: Bytes,
-    /// What was written but not sent yet; the body takes it after each turn of the driver.
+    /// What was written in this turn of the driver.
     written: BytesMut,
 }
 
 impl AsyncRead for Duplex {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.chunk.is_empty() {
-            match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
+            // No waker is needed: whenever actix-web has read something it asks the body for bytes, in the same turn.
+            // With a waker it would take another turn, in which there is nothing to do.
+            let mut cx = Context::from_waker(Waker::noop());
+            match ready!(Pin::new(&mut self.payload).poll_next(&mut cx)) {
                 Some(Ok(chunk)) => self.chunk = chunk,
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
                 None => return Poll::Ready(Ok(())),

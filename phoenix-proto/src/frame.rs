@@ -1,4 +1,4 @@
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 
 use crate::Text;
 
@@ -37,6 +37,8 @@ const MAX_HEADER: usize = 10;
 
 impl Frame {
     /// Encodes a text frame; `write` appends the UTF-8 text to the buffer it is given.
+    ///
+    /// A `capacity` that is just the length of the text saves an allocation.
     pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         Self::build(Opcode::Text, capacity, write)
     }
@@ -98,7 +100,9 @@ impl Frame {
             }
         }
         let header_len = u8::try_from(header_len).expect("at most 10");
-        Self { wire: Bytes::from(buffer).slice(start..), header_len, opcode }
+        let mut wire = Bytes::from(buffer);
+        wire.advance(start);
+        Self { wire, header_len, opcode }
     }
 }
 

@@ -122,6 +122,14 @@ macro_rules! name {
                 })
             }
 
+            /// Length of what [`write_json`](Self::write_json) appends, if nothing has to be escaped.
+            pub(crate) fn json_len(&self) -> usize {
+                match &self.0 {
+                    Name::Text(text) => text.len() + 2,
+                    Name::Other(json) => json.as_str().len(),
+                }
+            }
+
             pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
                 match &self.0 {
                     Name::Text(text) => write_string(out, text),

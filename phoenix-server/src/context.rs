@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use phoenix_proto::server::ChannelId;
 use phoenix_proto::{Broadcast, Payload, Ref, Serializer, Status, Text};
 use tracing::level_filters::LevelFilter;
 
@@ -229,6 +230,10 @@ impl<C: Channel> Context<C> {
     /// Where its callbacks run, for the log.
     pub(crate) fn site(&self) -> Site<'_> {
         Site { channel: std::any::type_name::<C>(), topic: &self.link.topic, transport: self.link.transport }
+    }
+
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.link.channel
     }
 
     pub(crate) fn begin_message(&mut self, reference: Option<Ref>) {

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 use phoenix_proto::server::{ChannelId, ChannelInfo, CloseReason};
@@ -111,11 +111,21 @@ struct State {
     /// Frames and bytes that the connection has taken but not written.
     unwritten: Load,
     waker: Option<Waker>,
-    /// Whether the connection sleeps, so that an item has to wake it.
-    parked: bool,
-    closed: bool,
+    /// Whether there is a broadcast in `items`.
+    fanned_out: bool,
+    phase: Phase,
     overflowed: bool,
     dropped: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    /// The connection runs, and will look again before it sleeps.
+    #[default]
+    Awake,
+    /// An item has to wake it.
+    Parked,
+    Closed,
 }
 
 /// A number of frames with their bytes.
@@ -123,6 +133,17 @@ struct State {
 pub(crate) struct Load {
     pub(crate) frames: usize,
     pub(crate) bytes: usize,
+}
+
+/// Whether the connection may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// Not yet: there is something for it.
+    NotEmpty,
+    /// It is woken by the waker that it had before.
+    Asleep,
+    /// It is woken by another waker than before.
+    AsleepAnew,
 }
 
 /// The connection that an item was for is gone.
@@ -136,8 +157,17 @@ impl Inbox {
 
     /// Queues an item and wakes the connection if it sleeps.
     pub(crate) fn push(&self, item: Item) -> Result<(), Gone> {
+        self.put(item, false)
+    }
+
+    /// The same for a broadcast.
+    pub(crate) fn push_broadcast(&self, channel: ChannelId, frame: Frame) -> Result<(), Gone> {
+        self.put(Item::Frame(channel, frame), true)
+    }
+
+    fn put(&self, item: Item, fanned_out: bool) -> Result<(), Gone> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase == Phase::Closed {
             return Err(Gone);
         }
         if let Item::Frame(_, frame) = &item {
@@ -151,6 +181,7 @@ impl Inbox {
             state.queued.bytes += frame.len();
         }
         state.items.push_back(item);
+        state.fanned_out |= fanned_out;
         state.wake();
         Ok(())
     }
@@ -159,7 +190,7 @@ impl Inbox {
     /// applies.
     pub(crate) fn overflow(&self) -> Result<(), Gone> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.phase == Phase::Closed {
             return Err(Gone);
         }
         state.overflow(self.limits.policy);
@@ -171,38 +202,51 @@ impl Inbox {
         self.limits.mailbox
     }
 
-    /// Moves everything that is queued behind what is in `items`.
-    pub(crate) fn take(&self, items: &mut VecDeque<Item>) {
+    /// Moves everything that is queued behind what is in `items`; whether there are broadcasts among it.
+    pub(crate) fn take(&self, items: &mut VecDeque<Item>) -> bool {
         let mut state = self.state.lock();
+        state.awake();
+        if state.items.is_empty() {
+            return false;
+        }
         let taken = std::mem::take(&mut state.queued);
         state.unwritten.frames += taken.frames;
         state.unwritten.bytes += taken.bytes;
-        state.parked = false;
-        items.append(&mut state.items);
+        if state.items.len() <= FEW_ITEMS {
+            while let Some(item) = state.items.pop_front() {
+                items.push_back(item);
+            }
+        } else {
+            items.append(&mut state.items);
+        }
+        std::mem::take(&mut state.fanned_out)
     }
 
     /// Lets the connection sleep until the next item, unless there is one already; `unwritten` is what it
     /// still has to write.
-    pub(crate) fn poll_park(&self, unwritten: Load, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn park(&self, unwritten: Load, cx: &Context<'_>) -> Parked {
         let mut state = self.state.lock();
         state.unwritten = unwritten;
         if !state.items.is_empty() {
-            return Poll::Ready(());
+            return Parked::NotEmpty;
         }
         if state.items.capacity() > KEPT_ITEMS {
             state.items = VecDeque::new();
         }
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
+        if state.phase == Phase::Awake {
+            state.phase = Phase::Parked;
         }
-        state.parked = true;
-        Poll::Pending
+        if state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Parked::Asleep;
+        }
+        state.waker = Some(cx.waker().clone());
+        Parked::AsleepAnew
     }
 
     /// Refuses everything from now on and drops what is queued.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
-        state.closed = true;
+        state.phase = Phase::Closed;
         state.waker = None;
         let items = std::mem::take(&mut state.items);
         // Dropping an item may run foreign code.
@@ -216,10 +260,19 @@ impl Inbox {
     }
 }
 
+/// So many items are moved faster one by one.
+const FEW_ITEMS: usize = 4;
+
 /// Room for items that a sleeping connection may keep.
 const KEPT_ITEMS: usize = 8;
 
 impl State {
+    fn awake(&mut self) {
+        if self.phase == Phase::Parked {
+            self.phase = Phase::Awake;
+        }
+    }
+
     fn overflow(&mut self, policy: SlowConsumer) {
         self.dropped += 1;
         if policy == SlowConsumer::Disconnect && !self.overflowed {
@@ -230,8 +283,8 @@ impl State {
     }
 
     fn wake(&mut self) {
-        if self.parked {
-            self.parked = false;
+        if self.phase == Phase::Parked {
+            self.phase = Phase::Awake;
             if let Some(waker) = &self.waker {
                 waker.wake_by_ref();
             }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use phoenix_proto::server::Credit;
+use phoenix_proto::server::{ChannelId, Credit};
 use phoenix_proto::{Broadcast, Event, Payload, Ref, Status};
-use tracing::Instrument;
+use tracing::{Instrument, Level, Span, level_enabled};
 
 use crate::handle::Place;
 use crate::shield::Shield;
@@ -26,12 +26,22 @@ pub(crate) enum Work {
 /// A channel between two callbacks.
 pub(crate) trait Runner: Send {
     /// Runs one callback; what it sends is in the inbox when the future is done.
-    fn run(self: Box<Self>, work: Work) -> BoxFuture<'static, (Box<dyn Runner>, Outcome)>;
+    fn run(self: Box<Self>, channel: ChannelId, work: Work) -> Callback;
 
     /// Runs the last callback.
-    fn terminate(self: Box<Self>, end: End) -> BoxFuture<'static, ()>;
+    fn terminate(self: Box<Self>, channel: ChannelId, end: End) -> Callback;
 
     fn traps_exit(&self) -> bool;
+}
+
+/// A callback that runs; it owns its channel meanwhile.
+pub(crate) type Callback = BoxFuture<'static, Done>;
+
+/// What a callback came to.
+pub(crate) enum Done {
+    Joined(ChannelId, Joined),
+    Ran(ChannelId, Box<dyn Runner>, Outcome),
+    Terminated(ChannelId),
 }
 
 /// How a callback ended.
@@ -46,25 +56,37 @@ pub(crate) enum Outcome {
 pub(crate) type Joined = Result<(Box<dyn Runner>, Payload), JoinError>;
 
 /// Runs the join callback of a channel type.
-pub(crate) fn join<C: Channel>(mut cx: Context<C>, params: Payload) -> BoxFuture<'static, Joined> {
-    let span = tracing::debug_span!("channel", topic = cx.topic());
-    let joining = async move {
-        let watch = cx.stopwatch(C::LOG_JOIN, &params);
-        let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
-        if let (Some((watch, params)), Ok(Ok(_) | Err(JoinError::Refused(_)))) = (&watch, &joined) {
-            cx.diagnostics().channel_joined(watch, cx.site(), params, matches!(joined, Ok(Ok(_))));
+pub(crate) fn join<C: Channel>(cx: Context<C>, params: Payload) -> Callback {
+    let span = level_enabled!(LEVEL).then(|| tracing::span!(LEVEL, "channel", topic = cx.topic()));
+    let callback = async move {
+        let channel = cx.channel();
+        let joined = live(cx, params).await;
+        if let Err(JoinError::Crashed(crash)) = &joined {
+            tracing::error!(%crash, "join crashed");
         }
-        let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
-        cx.joined();
-        let live = Shield::new(Live { channel, cx, leaving: None });
-        Ok((Box::new(live) as Box<dyn Runner>, reply))
+        Done::Joined(channel, joined)
     };
-    joining.inspect(log_crash).instrument(span).boxed()
+    boxed(callback, span)
 }
 
-fn log_crash(joined: &Joined) {
-    if let Err(JoinError::Crashed(crash)) = joined {
-        tracing::error!(%crash, "join crashed");
+async fn live<C: Channel>(mut cx: Context<C>, params: Payload) -> Joined {
+    let watch = cx.stopwatch(C::LOG_JOIN, &params);
+    let joined = AssertUnwindSafe(async { C::join(params, &mut cx).await }).catch_unwind().await;
+    if let (Some((watch, params)), Ok(Ok(_) | Err(JoinError::Refused(_)))) = (&watch, &joined) {
+        cx.diagnostics().channel_joined(watch, cx.site(), params, matches!(joined, Ok(Ok(_))));
+    }
+    let (channel, reply) = joined.map_err(|panic| JoinError::Crashed(Crash::from_panic(&*panic)))??;
+    cx.joined();
+    Ok((Box::new(Shield::new(Live { channel, cx, leaving: None })), reply))
+}
+
+/// Of the spans of callbacks. Only made when it is enabled: even an unused span costs something with each poll.
+const LEVEL: Level = Level::DEBUG;
+
+fn boxed(callback: impl Future<Output = Done> + Send + 'static, span: Option<Span>) -> Callback {
+    match span {
+        Some(span) => callback.instrument(span).boxed(),
+        None => callback.boxed(),
     }
 }
 
@@ -133,29 +155,32 @@ fn silent(flow: &Flow) -> Outcome {
 }
 
 impl<C: Channel> Runner for Shield<Live<C>> {
-    fn run(mut self: Box<Self>, work: Work) -> BoxFuture<'static, (Box<dyn Runner>, Outcome)> {
-        let span = tracing::debug_span!("channel", topic = self.inner().cx.topic(), event = work.name());
+    fn run(mut self: Box<Self>, channel: ChannelId, work: Work) -> Callback {
+        let span = level_enabled!(LEVEL)
+            .then(|| tracing::span!(LEVEL, "channel", topic = self.inner().cx.topic(), event = work.name()));
         let callback = async move {
             let outcome = match AssertUnwindSafe(self.inner_mut().handle(work)).catch_unwind().await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(crash)) => crashed(&crash),
                 Err(panic) => crashed(&Crash::from_panic(&*panic)),
             };
-            (self as Box<dyn Runner>, outcome)
+            Done::Ran(channel, self, outcome)
         };
-        callback.instrument(span).boxed()
+        boxed(callback, span)
     }
 
-    fn terminate(mut self: Box<Self>, end: End) -> BoxFuture<'static, ()> {
-        let span = tracing::debug_span!("channel", topic = self.inner().cx.topic(), %end);
+    fn terminate(mut self: Box<Self>, channel: ChannelId, end: End) -> Callback {
+        let span = level_enabled!(LEVEL)
+            .then(|| tracing::span!(LEVEL, "channel", topic = self.inner().cx.topic(), %end));
         let callback = async move {
-            let Live { channel, cx, .. } = self.inner_mut();
-            let last = AssertUnwindSafe(channel.terminate(end, cx));
+            let live = self.inner_mut();
+            let last = AssertUnwindSafe(live.channel.terminate(end, &mut live.cx));
             if let Err(panic) = last.catch_unwind().await {
                 crashed(&Crash::from_panic(&*panic));
             }
+            Done::Terminated(channel)
         };
-        callback.instrument(span).boxed()
+        boxed(callback, span)
     }
 
     fn traps_exit(&self) -> bool {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use phoenix_proto::{PatternError, Payload, RouteId, Routes};
 
 use crate::handle::Link;
-use crate::runner::{self, Joined};
+use crate::runner::{self, Callback};
 use crate::{Channel, ConnectInfo, Context, Refused};
 
 /// Who connects: authenticates a connection and says which channels it offers (FEATURES A).
@@ -37,7 +37,7 @@ pub struct Router<S> {
     error: Option<PatternError>,
 }
 
-type JoinRoute<S> = dyn Fn(Arc<Link>, Arc<S>, Payload) -> BoxFuture<'static, Joined> + Send + Sync;
+type JoinRoute<S> = dyn Fn(Arc<Link>, Arc<S>, Payload) -> Callback + Send + Sync;
 
 impl<S: Socket> Router<S> {
     /// Serves the topics that match `pattern`: a literal topic, or a prefix with one `*` at its end.
@@ -95,7 +95,7 @@ pub(crate) trait Connected: Send + Sync {
     /// Alive as long as the socket is.
     fn watch(&self) -> Weak<dyn Any + Send + Sync>;
 
-    fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> BoxFuture<'static, Joined>;
+    fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> Callback;
 }
 
 struct SocketHandler<S> {
@@ -160,7 +160,7 @@ impl<S: Socket> Connected for ConnectedSocket<S> {
         weak
     }
 
-    fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> BoxFuture<'static, Joined> {
+    fn join(&self, route: RouteId, link: Arc<Link>, params: Payload) -> Callback {
         self.handler.joins[route.index()](link, Arc::clone(&self.socket), params)
     }
 }

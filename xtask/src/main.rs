@@ -1,8 +1,9 @@
-//! Project commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask check`.
+//! Project commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask check`, `cargo xtask bench`.
 //!
 //! Each prints its steps and what each took. Programs started here end with the command, also when it is
 //! interrupted, and every step has a limit of time.
 
+mod bench;
 mod check;
 mod command;
 mod counts;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measures the servers and writes the table of bench/README.md, or checks instruction counts
+    Bench(bench::Options),
     /// Checks what needs no running: format, lints, documentation, licences, the purity of the core
     Check,
     /// Starts the chat example and prints its address
@@ -41,6 +44,7 @@ enum Task {
 fn main() -> ExitCode {
     command::end_children_on_signal();
     let result = match Cli::parse().command {
+        Task::Bench(options) => bench::run(&options),
         Task::Check => Ok(check::run()),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),

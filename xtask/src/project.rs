@@ -24,6 +24,16 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// A program that `cargo build` made.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
+    Ok(target()?.join("debug").join(name))
+}
+
+/// A program that `cargo build --release` made.
+pub(crate) fn release_program(name: &str) -> Result<PathBuf, Failure> {
+    Ok(target()?.join("release").join(name))
+}
+
+/// The folder of everything that cargo makes.
+pub(crate) fn target() -> Result<PathBuf, Failure> {
     #[derive(Deserialize)]
     struct Metadata {
         target_directory: PathBuf,
@@ -34,7 +44,7 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
         minutes(1),
     )?;
     let metadata: Metadata = serde_json::from_str(&text)?;
-    Ok(metadata.target_directory.join("debug").join(name))
+    Ok(metadata.target_directory)
 }
 
 /// Whether this is a run of continuous integration, where nothing may be missing.

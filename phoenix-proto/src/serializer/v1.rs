@@ -1,4 +1,4 @@
-use super::v2::{read_event, read_json, read_ref, read_topic, write_ref, write_response};
+use super::v2::{read_event, read_payload, read_ref, read_topic, write_ref, write_response};
 use super::{DecodeError, EncodeError, Serializer};
 use crate::json::{Scanner, write_string};
 use crate::{Broadcast, Frame, Incoming, Json, Message, Payload, Reply, Text, Topic};
@@ -105,6 +105,6 @@ fn decode_object(text: &Text) -> Result<Message, DecodeError> {
         reference: read_ref(text, reference.ok_or(DecodeError::MissingKey("ref"))?),
         topic: read_topic(text, topic.ok_or(DecodeError::MissingKey("topic"))?),
         event: read_event(text, event.ok_or(DecodeError::MissingKey("event"))?),
-        payload: Payload::Json(read_json(text, payload.ok_or(DecodeError::MissingKey("payload"))?)),
+        payload: Payload::Json(read_payload(text, payload.ok_or(DecodeError::MissingKey("payload"))?)),
     })
 }

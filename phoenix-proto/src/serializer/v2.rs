@@ -6,8 +6,12 @@ use crate::{Broadcast, Event, Frame, Incoming, Json, Message, Payload, Ref, Repl
 #[derive(Debug, Clone, Copy, Default)]
 pub struct V2;
 
-/// Room for the brackets, quotes and constant parts of a message around its fields.
-const OVERHEAD: usize = 64;
+/// The brackets and commas of a message.
+const PUNCTUATION: usize = 6;
+
+/// From this length on a payload shares the bytes of its frame; copying a shorter one costs less, and does not pin
+/// the rest of the frame.
+const SHARED_PAYLOAD: usize = 1024;
 
 impl Serializer for V2 {
     fn name(&self) -> &'static str {
@@ -24,8 +28,13 @@ impl Serializer for V2 {
     fn encode_push(&self, message: &Message) -> Result<Frame, EncodeError> {
         match &message.payload {
             Payload::Json(json) if json.is_object() => {
-                Ok(Frame::text(json.as_str().len() + message.topic.as_str().len() + OVERHEAD, |out| {
-                    write_refs(out, message.join_ref.as_ref(), message.reference.as_ref());
+                let (join_ref, reference) = (message.join_ref.as_ref(), message.reference.as_ref());
+                let len = refs_len(join_ref, reference)
+                    + message.topic.json_len()
+                    + message.event.json_len()
+                    + json.as_str().len();
+                Ok(Frame::text(len + PUNCTUATION, |out| {
+                    write_refs(out, join_ref, reference);
                     message.topic.write_json(out);
                     out.push(b',');
                     message.event.write_json(out);
@@ -47,10 +56,17 @@ impl Serializer for V2 {
     fn encode_reply(&self, reply: &Reply) -> Result<Frame, EncodeError> {
         match &reply.payload {
             Payload::Json(json) => {
-                Ok(Frame::text(json.as_str().len() + reply.topic.as_str().len() + OVERHEAD, |out| {
-                    write_refs(out, reply.join_ref.as_ref(), reply.reference.as_ref());
+                let (join_ref, reference) = (reply.join_ref.as_ref(), reply.reference.as_ref());
+                let len = refs_len(join_ref, reference)
+                    + reply.topic.json_len()
+                    + REPLY.len()
+                    + response_len(reply.status.as_str(), json);
+                Ok(Frame::text(len + PUNCTUATION, |out| {
+                    write_refs(out, join_ref, reference);
                     reply.topic.write_json(out);
-                    out.extend_from_slice(b",\"phx_reply\",");
+                    out.push(b',');
+                    out.extend_from_slice(REPLY);
+                    out.push(b',');
                     write_response(out, reply.status.as_str(), json);
                     out.push(b']');
                 }))
@@ -62,7 +78,9 @@ impl Serializer for V2 {
     fn encode_broadcast(&self, broadcast: &Broadcast) -> Result<Frame, EncodeError> {
         match &broadcast.payload {
             Payload::Json(json) if json.is_object() => {
-                Ok(Frame::text(json.as_str().len() + broadcast.topic.len() + OVERHEAD, |out| {
+                let names = broadcast.topic.len() + broadcast.event.len() + 2 * QUOTES;
+                let len = refs_len(None, None) + names + json.as_str().len();
+                Ok(Frame::text(len + PUNCTUATION, |out| {
                     write_refs(out, None, None);
                     write_string(out, &broadcast.topic);
                     out.push(b',');
@@ -76,6 +94,15 @@ impl Serializer for V2 {
             Payload::Binary(data) => binary::encode_broadcast(&broadcast.topic, &broadcast.event, data),
         }
     }
+}
+
+const QUOTES: usize = 2;
+
+const REPLY: &[u8] = b"\"phx_reply\"";
+
+/// Length of what [`write_response`] appends, if the status has nothing to escape.
+fn response_len(status: &str, response: &Json) -> usize {
+    br#"{"status":"","response":}"#.len() + status.len() + response.as_str().len()
 }
 
 /// `{"status":…,"response":…}`, which replies of both versions have as payload.
@@ -102,6 +129,12 @@ pub(super) fn read_json(text: &Text, span: Span) -> Json {
     Json::trusted(text.slice_ref(span.of(text)))
 }
 
+/// The payload at a span.
+pub(super) fn read_payload(text: &Text, span: Span) -> Json {
+    let json = span.of(text);
+    Json::trusted(if json.len() < SHARED_PAYLOAD { json.into() } else { text.slice_ref(json) })
+}
+
 /// The topic at a span.
 pub(super) fn read_topic(text: &Text, span: Span) -> Topic {
     match span.kind {
@@ -116,6 +149,11 @@ pub(super) fn read_event(text: &Text, span: Span) -> Event {
         Kind::String { escaped: false } => text.slice_ref(span.inner(text)).into(),
         _ => Event::from_json(read_json(text, span)),
     }
+}
+
+fn refs_len(join_ref: Option<&Ref>, reference: Option<&Ref>) -> usize {
+    let len = |reference: Option<&Ref>| reference.map_or("null", Ref::as_json).len();
+    len(join_ref) + len(reference)
 }
 
 fn write_refs(out: &mut Vec<u8>, join_ref: Option<&Ref>, reference: Option<&Ref>) {
@@ -141,7 +179,7 @@ fn decode_text(text: &Text) -> Result<Message, DecodeError> {
         reference: read_ref(text, element(false)?),
         topic: read_topic(text, element(false)?),
         event: read_event(text, element(false)?),
-        payload: Payload::Json(read_json(text, element(true)?)),
+        payload: Payload::Json(read_payload(text, element(true)?)),
     };
     while scanner.try_punctuation(b',') {
         scanner.value()?;

@@ -2,14 +2,14 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use phoenix_proto::server::ChannelId;
 
 use crate::End;
 use crate::presence::until_it_waits;
-use crate::runner::{Joined, Outcome, Runner, Work};
+use crate::runner::{Callback, Done, Runner, Work};
 use crate::shield::Shield;
 
 /// The channels of one connection and the callbacks of theirs that are waiting.
@@ -24,16 +24,7 @@ pub(super) struct Channels {
     waiting: Option<Box<Waiting>>,
 }
 
-pub(super) type Callback = BoxFuture<'static, Done>;
-
 type Waiting = FuturesUnordered<Abortable<Shield<Callback>>>;
-
-/// What a callback came to.
-pub(super) enum Done {
-    Joined(ChannelId, Joined),
-    Ran(ChannelId, Box<dyn Runner>, Outcome),
-    Terminated(ChannelId),
-}
 
 struct Cell {
     channel: ChannelId,
@@ -85,8 +76,13 @@ impl Channels {
         let Some(cell) = self.cell(channel) else { return };
         match cell.phase {
             Phase::Idle(_) => {
-                if cell.mailbox.capacity() == 0 {
-                    cell.mailbox.reserve_exact(KEPT_MAIL);
+                match cell.mailbox.capacity() {
+                    0 => cell.mailbox.reserve_exact(KEPT_MAIL),
+                    KEPT_MAIL if cell.mailbox.len() == KEPT_MAIL => {
+                        let kept = std::mem::replace(&mut cell.mailbox, SPARE_MAILBOX.take());
+                        cell.mailbox.extend(kept);
+                    }
+                    _ => {}
                 }
                 cell.mailbox.push_back(work);
                 if cell.mailbox.len() == 1 {
@@ -111,11 +107,7 @@ impl Channels {
             match std::mem::replace(&mut cell.phase, Phase::Terminating) {
                 Phase::Idle(runner) => {
                     cell.phase = Phase::Running { traps_exit: runner.traps_exit() };
-                    let callback = runner.run(work);
-                    return Some((
-                        channel,
-                        callback.map(move |(runner, outcome)| Done::Ran(channel, runner, outcome)).boxed(),
-                    ));
+                    return Some((channel, runner.run(channel, work)));
                 }
                 other => cell.phase = other,
             }
@@ -135,7 +127,10 @@ impl Channels {
         cell.abort = None;
         let has_mail = !cell.mailbox.is_empty();
         if cell.mailbox.capacity() > KEPT_MAIL && !has_mail {
-            cell.mailbox = VecDeque::new();
+            let mailbox = std::mem::take(&mut cell.mailbox);
+            if mailbox.capacity() <= SPARE_MAIL {
+                SPARE_MAILBOX.set(mailbox);
+            }
         }
         if has_mail {
             self.ready.push_back(channel);
@@ -153,7 +148,7 @@ impl Channels {
         let cell = self.cell(channel)?;
         cell.phase = Phase::Terminating;
         cell.mailbox = VecDeque::new();
-        Some(runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed())
+        Some(runner.terminate(channel, end))
     }
 
     /// Ends a channel from outside, at once unless it traps that.
@@ -236,8 +231,7 @@ impl Channels {
                 match std::mem::replace(&mut cell.phase, Phase::Terminating) {
                     Phase::Idle(runner) => {
                         let (_, registration) = AbortHandle::new_pair();
-                        let channel = cell.channel;
-                        let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
+                        let last = runner.terminate(cell.channel, end);
                         waiting.push(Abortable::new(Shield::new(last), registration));
                     }
                     Phase::Joining => {
@@ -251,7 +245,7 @@ impl Channels {
             while let Some(done) = waiting.next().await {
                 if let Ok(Done::Ran(channel, runner, _)) = done {
                     let (_, registration) = AbortHandle::new_pair();
-                    let last = runner.terminate(end).map(move |()| Done::Terminated(channel)).boxed();
+                    let last = runner.terminate(channel, end);
                     waiting.push(Abortable::new(Shield::new(last), registration));
                 }
             }
@@ -274,3 +268,10 @@ impl Channels {
 
 /// Room for work that the mailbox of an idle channel may keep.
 const KEPT_MAIL: usize = 1;
+
+/// Room for work that a thread may keep, for the next channel that gets more at once.
+const SPARE_MAIL: usize = 256;
+
+thread_local! {
+    static SPARE_MAILBOX: std::cell::Cell<VecDeque<Work>> = const { std::cell::Cell::new(VecDeque::new()) };
+}

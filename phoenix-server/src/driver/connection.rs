@@ -14,12 +14,12 @@ use phoenix_proto::server::{
 };
 
 use super::accepted::AcceptedParts;
-use super::channels::{Callback, Channels, Done, Ended};
+use super::channels::{Channels, Ended};
 use super::timer::{Timer, now};
 use crate::handle::Link;
-use crate::inbox::Item;
+use crate::inbox::{Item, Parked};
 use crate::pubsub::{SubscriberId, TopicGuard};
-use crate::runner::{Outcome, Work};
+use crate::runner::{Callback, Done, Outcome, Work};
 use crate::transport::{Disconnect, Outgoing, Transport};
 use crate::{End, JoinError};
 
@@ -38,6 +38,9 @@ pub struct Driver<T: Transport> {
     timer: Timer,
     /// Until when something has to be written, while the transport is blocked.
     write_deadline: Option<Instant>,
+    /// A channel of its own has broadcast, so that nothing was sent yet: the other subscribers of the topic do the
+    /// same, and what they broadcast is then sent along.
+    deferred: bool,
     state: State,
     _id_subscription: Option<TopicGuard>,
 }
@@ -88,6 +91,7 @@ impl<T: Transport> Driver<T> {
             outgoing: Outgoing::default(),
             timer: Timer::default(),
             write_deadline: None,
+            deferred: false,
             state: State::Open,
             _id_subscription: id_subscription,
         }
@@ -122,6 +126,13 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    fn poll_with_queues(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.borrow_queues();
+        let polled = self.poll_state(cx);
+        self.return_queues();
+        polled
+    }
+
     fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match self.state {
@@ -136,15 +147,21 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = now();
+        let mut may_defer = !std::mem::take(&mut self.deferred);
         for _ in 0..MAX_ROUNDS {
-            let now = now();
             self.drain_inbox();
             while let Some(done) = self.channels.poll_done(cx) {
                 self.settle(done, now, cx);
+                self.drain_inbox();
             }
             let received = self.receive(now, cx);
             self.execute(now, cx);
-            self.run_callbacks(now, cx);
+            if self.run_callbacks(now, cx) && self.drain_inbox() && std::mem::take(&mut may_defer) {
+                self.deferred = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.send(now, cx);
             if !matches!(self.state, State::Open) {
                 return Poll::Ready(());
@@ -157,20 +174,30 @@ impl<T: Transport> Driver<T> {
                     Received::None => false,
                     Received::Unasked => self.may_receive(),
                 };
-            if !more && self.parts.inbox.poll_park(self.outgoing.load(), cx).is_pending() {
-                return self.poll_timer(cx);
+            if more {
+                continue;
+            }
+            match self.parts.inbox.park(self.outgoing.load(), cx) {
+                Parked::NotEmpty => {}
+                Parked::Asleep => return self.poll_timer(cx),
+                Parked::AsleepAnew => {
+                    self.timer.disarm();
+                    return self.poll_timer(cx);
+                }
             }
         }
         // Somebody keeps this connection busy; deadlines and the other tasks of the thread have a right too. Nothing
         // else may wake it: whoever was polled had more.
+        self.timer.disarm();
         cx.waker().wake_by_ref();
         self.poll_timer(cx)
     }
 
-    /// Moves what other parts of the program sent into the machine and the mailboxes.
-    fn drain_inbox(&mut self) {
+    /// Moves what other parts of the program sent into the machine and the mailboxes; whether there was a
+    /// broadcast among it.
+    fn drain_inbox(&mut self) -> bool {
         let mut items = ITEMS.take();
-        self.parts.inbox.take(&mut items);
+        let fanned_out = self.parts.inbox.take(&mut items);
         for item in items.drain(..) {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
@@ -192,6 +219,7 @@ impl<T: Transport> Driver<T> {
             }
         }
         ITEMS.set(items);
+        fanned_out
     }
 
     /// Hands what the transport read to the machine.
@@ -258,11 +286,14 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Runs what channels have to do; those that make more work for themselves have to wait for their next turn.
-    fn run_callbacks(&mut self, now: Instant, cx: &mut Context<'_>) {
-        for _ in 0..MAX_CALLBACKS {
-            let Some((channel, callback)) = self.channels.next_callback() else { return };
+    ///
+    /// Whether there was something to do.
+    fn run_callbacks(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        for number in 0..MAX_CALLBACKS {
+            let Some((channel, callback)) = self.channels.next_callback() else { return number > 0 };
             self.start(channel, callback, now, cx);
         }
+        true
     }
 
     fn join(&mut self, request: JoinRequest, now: Instant, cx: &mut Context<'_>) {
@@ -281,7 +312,7 @@ impl<T: Transport> Driver<T> {
         });
         let joining = self.parts.socket.join(route, link, payload);
         self.channels.insert(channel);
-        self.start(channel, Box::pin(async move { Done::Joined(channel, joining.await) }), now, cx);
+        self.start(channel, joining, now, cx);
     }
 
     fn start(&mut self, channel: ChannelId, callback: Callback, now: Instant, cx: &mut Context<'_>) {
@@ -294,8 +325,11 @@ impl<T: Transport> Driver<T> {
     fn settle(&mut self, done: Done, now: Instant, cx: &mut Context<'_>) {
         let mut next = Some(done);
         while let Some(done) = next.take() {
-            // What the callback sent comes before what becomes of it.
-            self.drain_inbox();
+            // What the callback sent comes before what becomes of it. Of most becomes nothing, and what they sent is
+            // taken together.
+            if !matches!(done, Done::Ran(_, _, Outcome::Continue)) {
+                self.drain_inbox();
+            }
             let follows = match done {
                 Done::Joined(channel, Ok((runner, reply))) => {
                     let follows = self.channels.idle(channel, runner);
@@ -411,6 +445,7 @@ impl<T: Transport> Driver<T> {
             Poll::Pending => Poll::Pending,
         };
         if closed.is_pending() {
+            self.timer.disarm();
             ready!(self.timer.poll(Some(deadline), cx));
             if now() < deadline {
                 cx.waker().wake_by_ref();
@@ -426,12 +461,12 @@ impl<T: Transport> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
+        if driver.parts.span.is_disabled() {
+            return driver.poll_with_queues(cx);
+        }
         let span = driver.parts.span.clone();
         let _entered = span.enter();
-        driver.borrow_queues();
-        let polled = driver.poll_state(cx);
-        driver.return_queues();
-        polled
+        driver.poll_with_queues(cx)
     }
 }
 

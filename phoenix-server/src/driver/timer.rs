@@ -10,6 +10,8 @@ use tokio::time::{Sleep, sleep_until};
 #[derive(Default)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether the sleep knows the waker that the task has now.
+    armed: bool,
 }
 
 impl Timer {
@@ -19,14 +21,24 @@ impl Timer {
         let Some(deadline) = deadline.map(Into::into) else { return Poll::Pending };
         let sleep = match &mut self.sleep {
             Some(sleep) => {
-                if sleep.deadline() > deadline || sleep.is_elapsed() {
+                let elapsed = sleep.is_elapsed();
+                if sleep.deadline() > deadline || elapsed {
                     sleep.as_mut().reset(deadline);
+                } else if self.armed {
+                    return Poll::Pending;
                 }
                 sleep
             }
             None => self.sleep.insert(Box::pin(sleep_until(deadline))),
         };
-        sleep.as_mut().poll(cx)
+        let polled = sleep.as_mut().poll(cx);
+        self.armed = polled.is_pending();
+        polled
+    }
+
+    /// The task has another waker than before.
+    pub(super) fn disarm(&mut self) {
+        self.armed = false;
     }
 }
 

@@ -44,11 +44,16 @@ const READ_SIZE: usize = 64 * 1024;
 /// How many frames go into one system call.
 const MAX_SLICES: usize = 64;
 
+/// Frames of less than so many bytes together are copied into one piece: less work than to tell the system where
+/// each of them is.
+const GATHERED: usize = 16 * 1024;
+
 /// How much is compressed ahead of the socket.
 const MAX_COMPRESSED: usize = 64 * 1024;
 
 thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
+    static WRITE_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
@@ -105,6 +110,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         let written = if outgoing.len() == 1 {
             let mut chunks = outgoing.chunks();
             ready!(io.poll_write(cx, chunks.next().unwrap_or_default()))?
+        } else if outgoing.load().bytes < GATHERED {
+            let written = WRITE_BUFFER.with_borrow_mut(|buffer| {
+                buffer.clear();
+                outgoing.chunks().for_each(|chunk| buffer.extend_from_slice(chunk));
+                io.poll_write(cx, buffer)
+            });
+            ready!(written)?
         } else {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let mut filled = 0;

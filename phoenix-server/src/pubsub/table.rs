@@ -184,7 +184,7 @@ impl Target {
             Self::Fastlane { inbox, channel, serializer, .. } => match self.interceptor(&broadcast.event) {
                 Some(link) => link.mail(|place| Item::Broadcast(*channel, Arc::clone(broadcast), place)),
                 None => match frames.get(serializer) {
-                    Some(frame) => inbox.push(Item::Frame(*channel, frame.clone())),
+                    Some(frame) => inbox.push_broadcast(*channel, frame.clone()),
                     None => return false,
                 },
             },

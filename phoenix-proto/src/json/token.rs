@@ -1,0 +1,194 @@
+//! The tokens of JSON. Every function gets the position of a token and returns the one behind it.
+
+#![allow(clippy::inline_always, reason = "most tokens cost less than a call")]
+
+use super::SyntaxError;
+
+pub(super) type Scanned<T = usize> = Result<T, SyntaxError>;
+
+/// The byte at a position; behind the end a zero, which no JSON has outside of strings nor in them.
+#[inline(always)]
+pub(super) fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
+    // Most JSON has no white space between its tokens.
+    if byte(bytes, at) > b' ' { at } else { skip_more_space(bytes, at) }
+}
+
+fn skip_more_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(byte(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
+#[cold]
+pub(super) fn error<T>(offset: usize, expected: &'static str) -> Scanned<T> {
+    Err(SyntaxError { offset, expected })
+}
+
+/// Behind the string whose first quote is at `at`, and whether it has escapes.
+#[inline(always)]
+pub(super) fn string(bytes: &[u8], at: usize) -> Scanned<(usize, bool)> {
+    let end = plain_end(bytes, at + 1);
+    if byte(bytes, end) == b'"' { Ok((end + 1, false)) } else { escaped_string(bytes, end) }
+}
+
+/// The rest of a string from the first byte on that is neither plain nor its end.
+fn escaped_string(bytes: &[u8], mut at: usize) -> Scanned<(usize, bool)> {
+    loop {
+        at = plain_end(bytes, at);
+        match byte(bytes, at) {
+            b'"' => return Ok((at + 1, true)),
+            b'\\' => at = escape(bytes, at + 1)?,
+            _ => return error(at, "a character of a string"),
+        }
+    }
+}
+
+fn escape(bytes: &[u8], at: usize) -> Scanned {
+    match byte(bytes, at) {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
+        b'u' => match hex4(bytes, at + 1)? {
+            (at, 0xD800..=0xDBFF) => {
+                const MISSING: &str = "the second half of a surrogate pair";
+                if (byte(bytes, at), byte(bytes, at + 1)) != (b'\\', b'u') {
+                    return error(at, MISSING);
+                }
+                match hex4(bytes, at + 2)? {
+                    (at, 0xDC00..=0xDFFF) => Ok(at),
+                    (at, _) => error(at, MISSING),
+                }
+            }
+            (at, 0xDC00..=0xDFFF) => error(at, "the first half of a surrogate pair"),
+            (at, _) => Ok(at),
+        },
+        _ => error(at, "an escape"),
+    }
+}
+
+fn hex4(bytes: &[u8], at: usize) -> Scanned<(usize, u32)> {
+    let mut code = 0;
+    for at in at..at + 4 {
+        match char::from(byte(bytes, at)).to_digit(16) {
+            Some(digit) => code = code * 16 + digit,
+            None => return error(at, "four hexadecimal digits"),
+        }
+    }
+    Ok((at + 4, code))
+}
+
+#[inline(always)]
+pub(super) fn number(text: &str, start: usize) -> Scanned {
+    let bytes = text.as_bytes();
+    let mut at = start + usize::from(byte(bytes, start) == b'-');
+    at = if byte(bytes, at) == b'0' { at + 1 } else { digits(bytes, at)? };
+    match byte(bytes, at) {
+        b'.' | b'e' | b'E' => double(text, start, at),
+        _ => Ok(at),
+    }
+}
+
+/// A number from the point or the exponent on, which makes it a double. An integer has no limit.
+fn double(text: &str, start: usize, integer_end: usize) -> Scanned {
+    let bytes = text.as_bytes();
+    let mut at = integer_end;
+    if byte(bytes, at) == b'.' {
+        at = digits(bytes, at + 1)?;
+    }
+    let exponent = matches!(byte(bytes, at), b'e' | b'E');
+    if exponent {
+        at += 1;
+        at = digits(bytes, at + usize::from(matches!(byte(bytes, at), b'+' | b'-')))?;
+    }
+    // Only an exponent or several hundred digits can take it out of range.
+    if exponent || integer_end - start > 300 {
+        let value: f64 = text[start..at].parse().unwrap_or(f64::INFINITY);
+        if !value.is_finite() {
+            return error(start, "a number in the range of a double");
+        }
+    }
+    Ok(at)
+}
+
+#[inline(always)]
+fn digits(bytes: &[u8], start: usize) -> Scanned {
+    let mut at = start;
+    while byte(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    if at == start { error(at, "a digit") } else { Ok(at) }
+}
+
+#[inline(always)]
+pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Scanned {
+    match bytes.get(at..at + word.len()) {
+        Some(found) if found == word => Ok(at + word.len()),
+        _ => error(at, "a value"),
+    }
+}
+
+/// The position of the first quote, backslash or control character from `at` on, or the end.
+#[inline(always)]
+pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let (words, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
+    let mut at = at;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quotes = word ^ (ONES * 0x22);
+        let escapes = word ^ (ONES * 0x5C);
+        // Bytes above a special one may be flagged as well through the borrow; the lowest flag is exact.
+        let special = (quotes.wrapping_sub(ONES) & !quotes)
+            | (escapes.wrapping_sub(ONES) & !escapes)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let flags = special & HIGHS;
+        if flags != 0 {
+            return at + flags.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    at + rest.iter().take_while(plain).count()
+}
+
+/// The open arrays (`false`) and objects (`true`) around a position: 63 levels without an allocation.
+pub(super) struct Nesting {
+    /// One bit for each level, the innermost lowest, below a one that marks the end.
+    bits: u64,
+    outer: Vec<u64>,
+}
+
+const NO_LEVEL: u64 = 1;
+
+impl Nesting {
+    pub(super) const fn new() -> Self {
+        Self { bits: NO_LEVEL, outer: Vec::new() }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, object: bool) {
+        if self.bits >> 63 == 1 {
+            self.outer.push(self.bits);
+            self.bits = NO_LEVEL;
+        }
+        self.bits = self.bits << 1 | u64::from(object);
+    }
+
+    #[inline(always)]
+    pub(super) fn pop(&mut self) {
+        self.bits >>= 1;
+        if self.bits == NO_LEVEL {
+            self.bits = self.outer.pop().unwrap_or(NO_LEVEL);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn last(&self) -> Option<bool> {
+        (self.bits != NO_LEVEL).then_some(self.bits & 1 == 1)
+    }
+}

@@ -1,0 +1,66 @@
+//! `cargo xtask bench`: the table of bench/README.md, or the guard of the instruction counts.
+
+mod instructions;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::{
+    command::{self, Failure, minutes},
+    project,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Compare the instruction counts of the hot paths with those recorded, instead of measuring time
+    #[arg(long, conflicts_with_all = ["record", "modes", "rounds", "seconds"])]
+    check: bool,
+    /// Record the instruction counts of the hot paths
+    #[arg(long, conflicts_with_all = ["modes", "rounds", "seconds"])]
+    record: bool,
+    /// The modes, divided by commas
+    #[arg(long, default_value = MODES)]
+    modes: String,
+    /// How often each mode is measured with each server
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// How long each measurement takes, after a second of warm-up
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+}
+
+/// All that the server under test offers.
+const MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,churn,idle";
+
+const ADAPTERS: [&str; 3] = ["warp", "axum", "actix"];
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    // First, as it takes a while to build what would then not be run.
+    let valgrind = if options.check || options.record { instructions::valgrind()? } else { None };
+    if (options.check || options.record) && valgrind.is_none() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    command::run(
+        &mut project::cargo(&["build", "--release", "--package", "phoenix-bench", "--locked"]),
+        minutes(30),
+    )?;
+    let program = project::release_program("phoenix-bench")?;
+    match valgrind {
+        Some(valgrind) if options.check => instructions::check(&valgrind, &program),
+        Some(valgrind) => instructions::record(&valgrind, &program),
+        None => compare(&program, options),
+    }
+}
+
+fn compare(program: &Path, options: &Options) -> Result<ExitCode, Failure> {
+    let mut command = Command::new(program);
+    command.current_dir(project::root()).arg("compare");
+    for adapter in ADAPTERS {
+        let serve = format!("{} serve --adapter {adapter} --port {{port}}", program.display());
+        command.args(["--server", &format!("{adapter}={serve}")]);
+    }
+    command.args(["--modes", &options.modes, "--rounds", &options.rounds.to_string()]);
+    command.args(["--seconds", &options.seconds.to_string()]);
+    command::run(&mut command, minutes(60))?;
+    Ok(ExitCode::SUCCESS)
+}
