@@ -8,8 +8,9 @@ fn main() {
     divan::main();
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "arguments come by reference from a slice")]
 #[divan::bench(args = Path::value_variants())]
 fn hot(bencher: Bencher<'_, '_>, path: &Path) {
-    let mut operation = path.prepare();
-    bencher.bench_local(|| operation());
+    let operation = path.prepare();
+    bencher.bench_local(operation);
 }

@@ -252,7 +252,7 @@ impl World {
                 Destination::All => self.nodes.keys().copied().collect(),
                 Destination::Node(node) => NAMES.iter().copied().filter(|name| **name == **node).collect(),
             };
-            let content = if self.seed / 4 % ENCODED == 0 {
+            let content = if (self.seed / 4).is_multiple_of(ENCODED) {
                 Content::Bytes(message.encode().into())
             } else {
                 Content::Message(Rc::new(message))

@@ -88,11 +88,16 @@ pub(super) fn check(valgrind: &Path, program: &Path) -> Result<ExitCode, Failure
 
 /// Counts and writes.
 pub(super) fn record(valgrind: &Path, program: &Path) -> Result<ExitCode, Failure> {
-    let mut text = "# Instructions of one operation of each path of `phoenix-bench hot`, by `cargo xtask bench --record`.\n".to_owned();
-    text += &format!("rustc = {:?}\ntolerance = {TOLERANCE}\n\n[instructions]\n", rustc()?);
-    for (path, times) in PATHS {
-        text += &format!("{path} = {}\n", count(valgrind, program, path, times)?);
-    }
+    let counts = PATHS
+        .iter()
+        .map(|&(path, times)| Ok(format!("{path} = {}", count(valgrind, program, path, times)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let text = format!(
+        "# Instructions of one operation of each path of `phoenix-bench hot`, by `cargo xtask bench --record`.\n\
+         rustc = {:?}\ntolerance = {TOLERANCE}\n\n[instructions]\n{}\n",
+        rustc()?,
+        counts.join("\n")
+    );
     let path = project::root().join(FILE);
     fs::write(&path, text).map_err(|cause| Failure::Read { path: FILE.to_owned(), cause })?;
     Ok(ExitCode::SUCCESS)
