@@ -202,10 +202,14 @@ impl Inbox {
         self.limits.mailbox
     }
 
-    /// Moves everything that is queued behind what is in `items`; whether there are broadcasts among it.
-    pub(crate) fn take(&self, items: &mut VecDeque<Item>) -> bool {
+    /// Moves everything that is queued behind what is in `items`; whether there are broadcasts among it. `unwritten` is
+    /// what the connection still has to write of what it took before, if it knows.
+    pub(crate) fn take(&self, items: &mut VecDeque<Item>, unwritten: Option<Load>) -> bool {
         let mut state = self.state.lock();
         state.awake();
+        if let Some(unwritten) = unwritten {
+            state.unwritten = unwritten;
+        }
         if state.items.is_empty() {
             return false;
         }

@@ -17,7 +17,7 @@ use super::accepted::AcceptedParts;
 use super::channels::{Channels, Ended};
 use super::timer::{Timer, now};
 use crate::handle::Link;
-use crate::inbox::{Item, Parked};
+use crate::inbox::{Item, Load, Parked};
 use crate::pubsub::{SubscriberId, TopicGuard};
 use crate::runner::{Callback, Done, Outcome, Work};
 use crate::transport::{Disconnect, Outgoing, Transport};
@@ -148,27 +148,33 @@ impl<T: Transport> Driver<T> {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = now();
-        let mut may_defer = !std::mem::take(&mut self.deferred);
+        // Whether all that was taken from the inbox is on its way: else it is still in the machine.
+        let mut is_sent = !std::mem::take(&mut self.deferred);
+        let mut may_defer = is_sent;
         for _ in 0..MAX_ROUNDS {
-            self.drain_inbox();
+            // A connection that is never idle has to tell, too, what it has written.
+            self.drain_inbox(is_sent.then(|| self.outgoing.load()));
             while let Some(done) = self.channels.poll_done(cx) {
                 self.settle(done, now, cx);
-                self.drain_inbox();
+                self.drain_inbox(None);
             }
             let received = self.receive(now, cx);
             self.execute(now, cx);
-            if self.run_callbacks(now, cx) && self.drain_inbox() && std::mem::take(&mut may_defer) {
+            if self.run_callbacks(now, cx) && self.drain_inbox(None) && std::mem::take(&mut may_defer) {
                 self.deferred = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             self.send(now, cx);
+            is_sent = true;
             if !matches!(self.state, State::Open) {
                 return Poll::Ready(());
             }
+            if self.channels.has_callbacks() {
+                break;
+            }
             // A callback may have closed the connection, or let a join begin that waited for it.
             let more = !self.machine.has_empty_queues()
-                || self.channels.has_callbacks()
                 || match received {
                     Received::Some => true,
                     Received::None => false,
@@ -195,9 +201,9 @@ impl<T: Transport> Driver<T> {
 
     /// Moves what other parts of the program sent into the machine and the mailboxes; whether there was a
     /// broadcast among it.
-    fn drain_inbox(&mut self) -> bool {
+    fn drain_inbox(&mut self, unwritten: Option<Load>) -> bool {
         let mut items = ITEMS.take();
-        let fanned_out = self.parts.inbox.take(&mut items);
+        let fanned_out = self.parts.inbox.take(&mut items, unwritten);
         for item in items.drain(..) {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
@@ -328,7 +334,7 @@ impl<T: Transport> Driver<T> {
             // What the callback sent comes before what becomes of it. Of most becomes nothing, and what they sent is
             // taken together.
             if !matches!(done, Done::Ran(_, _, Outcome::Continue)) {
-                self.drain_inbox();
+                self.drain_inbox(None);
             }
             let follows = match done {
                 Done::Joined(channel, Ok((runner, reply))) => {

@@ -1,9 +1,15 @@
 //! What happens when one side is faster than the other: nothing grows without a limit, and nobody else suffers.
 
+use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use phoenix_server::{Endpoint, QueueLimits, SendError, SlowConsumer, SocketOptions, TransportOptions};
+use phoenix_server::{
+    CloseCode, Disconnect, Endpoint, HttpRequest, Incoming, Opcode, Outgoing, QueueLimits, SendError,
+    SlowConsumer, SocketOptions, Transport, TransportOptions,
+};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::support::{
     Client, Info, Probe, broadcast, crashed, endpoint, endpoint_with, memory, memory_with_room, probe,
@@ -324,4 +330,57 @@ async fn broadcasts_that_a_channel_does_not_take_are_dropped_on_request() {
         client.expect([pushed("tap:a", "tapped", json!({"for": "me", "was": {"n": n}}))]).await;
     }
     client.expect_silence().await;
+}
+
+/// A client that always has the next message ready, and reads at once.
+struct Firehose {
+    messages: usize,
+    replies: mpsc::UnboundedSender<Opcode>,
+}
+
+impl Transport for Firehose {
+    fn poll_receive(
+        &mut self,
+        _: &mut Context<'_>,
+        incoming: &mut Vec<Incoming>,
+    ) -> Poll<Result<(), Disconnect>> {
+        let message = match self.messages {
+            0 => return Poll::Ready(Err(Disconnect::GONE)),
+            1000 => r#"["1","1","room:a","phx_join",{}]"#.to_owned(),
+            n => format!(r#"["1","{n}","room:a","echo",{{}}]"#),
+        };
+        self.messages -= 1;
+        incoming.push(Incoming::Text(message.into()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<io::Result<()>> {
+        while let Some(frame) = outgoing.pop() {
+            self.replies.send(frame.opcode()).unwrap();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, code: Option<CloseCode>) -> Poll<()> {
+        panic!("closed with {code:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_never_idle_is_not_taken_for_a_slow_one() {
+    let probe = probe();
+    let endpoint = limited(QueueLimits::new().frames(10));
+    let request =
+        http::Request::get(format!("/socket/memory?vsn=2.0.0&probe={}", probe.name)).body(()).unwrap();
+    let accepted = endpoint.accept("memory", &HttpRequest::new(request.into_parts().0)).await.unwrap();
+    let (replies, mut heard) = mpsc::unbounded_channel();
+
+    accepted.run(Firehose { messages: 1000, replies }).await;
+
+    assert_eq!(endpoint.dropped(), 0);
+    let mut count = 0;
+    while heard.recv().await.is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 1000);
 }
