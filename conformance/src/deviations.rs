@@ -155,6 +155,18 @@ impl Deviations {
         self.matchers.iter().find(|matcher| matcher.matches(difference)).map(|matcher| matcher.id.as_str())
     }
 
+    /// Whether an event is known to be missing, so that nobody has to wait for it.
+    ///
+    /// If its deviation also allows something else in its place, that counts for what is waited for.
+    pub(crate) fn excuses(&self, missing: &Difference) -> bool {
+        let mut own = self
+            .matchers
+            .iter()
+            .filter(|matcher| matcher.recordings.iter().any(|pattern| pattern.matches(&missing.recording)));
+        let Some(id) = self.allowing(missing) else { return false };
+        own.all(|matcher| matcher.id != id || matcher.kind == Some(Kind::Missing))
+    }
+
     /// Ids of deviations that allowed nothing, although all their recordings were replayed.
     ///
     /// `replayed` are the names of the recordings; without `complete`, others exist that were not. A deviation all of
@@ -256,6 +268,25 @@ mod tests {
         assert_eq!(stale(&["ws_leave.v2"], true), ["D1"]);
         assert_eq!(stale(&["ws_leave.v2"], false), [""; 0]);
         assert_eq!(stale(&["lp_gone.v2"], true), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_known_to_be_missing_is_excused_unless_something_comes_instead() {
+        let rule = |kind: &str| format!("[[allow]]\nid = \"D1\"\nrecordings = [\"*\"]\nkind = \"{kind}\"\n");
+        let list = |rules: &str| Deviations::parse(&format!("{ROW}```toml\n{rules}```\n")).unwrap();
+        let missing = Difference {
+            recording: "any".to_owned(),
+            client: None,
+            conn: None,
+            line: None,
+            kind: Kind::Missing,
+            recorded: "text".to_owned(),
+            actual: String::new(),
+            allowed_by: None,
+        };
+        assert!(list(&rule("missing")).excuses(&missing));
+        assert!(!list(&(rule("missing") + &rule("extra"))).excuses(&missing));
+        assert!(!list(&rule("changed")).excuses(&missing));
     }
 
     #[test]

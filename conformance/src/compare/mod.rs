@@ -20,15 +20,16 @@ mod items;
 mod normalise;
 mod responses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::align::{Bindings, compare_frames, order_differences};
 use self::items::{Content, Item, polled};
 use self::normalise::Normaliser;
+use crate::deviations::Deviations;
 use crate::difference::{Difference, Kind};
 use crate::recording::{Conn, Event, Recording};
 use crate::replay::{Observed, messages, request_token};
-use crate::script::{Act, Part, Script};
+use crate::script::{Act, Expected, Part, Script};
 
 /// A recorded wait at least this long, in milliseconds, is a timer of the server, whose time is compared.
 const TIMER: f64 = 400.0;
@@ -60,6 +61,41 @@ pub(crate) fn compare(
     comparison.differences.sort_by_key(|difference| difference.line.unwrap_or(usize::MAX));
     comparison.differences
 }
+
+/// The expected events, by connection and index, that are known to be missing.
+pub(crate) fn excused(
+    recording: &Recording,
+    script: &Script,
+    deviations: &Deviations,
+) -> BTreeMap<Conn, BTreeSet<usize>> {
+    let side = Normaliser::default();
+    let place = Place { name: &recording.name, client: None, conn: None };
+    let is_excused = |index: usize, expected: &Expected| {
+        let item = Item::new(index, expected.line, expected.since, &expected.event, &side);
+        let shown = item.map(|item| match item.content {
+            Content::Response(response) => responses::show(response),
+            Content::Frame(frame) => frame.shown,
+            Content::End => END.to_owned(),
+        });
+        shown.is_some_and(|shown| {
+            deviations.excuses(&place.difference(expected.line, Kind::Missing, &shown, ""))
+        })
+    };
+    let lanes = script.conns.iter().map(|(conn, lane)| {
+        let expected = lane.expected.iter().enumerate();
+        (
+            *conn,
+            expected
+                .filter(|(index, expected)| is_excused(*index, expected))
+                .map(|(index, _)| index)
+                .collect(),
+        )
+    });
+    lanes.collect()
+}
+
+/// How the end of a connection is told.
+const END: &str = "the server ends the connection";
 
 struct Comparison<'a> {
     name: &'a str,
@@ -241,12 +277,8 @@ impl<'a> Comparison<'a> {
     fn end(&mut self, place: Place<'_>, recorded: &[Item<'_>], actual: &[Item<'_>], ended_by_client: bool) {
         let end = |items: &[Item<'_>]| items.iter().position(|item| matches!(item.content, Content::End));
         let difference = match (end(recorded), end(actual)) {
-            (Some(left), None) => {
-                place.difference(recorded[left].line, Kind::Missing, "the server ends the connection", "")
-            }
-            (None, Some(_)) if !ended_by_client => {
-                place.difference(0, Kind::Extra, "", "the server ends the connection")
-            }
+            (Some(left), None) => place.difference(recorded[left].line, Kind::Missing, END, ""),
+            (None, Some(_)) if !ended_by_client => place.difference(0, Kind::Extra, "", END),
             (Some(left), Some(right)) => return self.timing(place, &recorded[left], &actual[right]),
             (None, _) => return,
         };

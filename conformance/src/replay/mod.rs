@@ -21,7 +21,7 @@ pub(crate) use self::observed::{Lane, Observed};
 pub(crate) use self::polls::messages;
 
 pub(crate) use self::variables::request_token;
-use crate::compare::{FrameOrder, compare};
+use crate::compare::{FrameOrder, compare, excused};
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};
 use crate::recording::{Bundled, ReadError, Recording, bundled};
@@ -311,10 +311,12 @@ impl Replay {
     fn job(&self, recording: Recording) -> impl Future<Output = Outcome> + Send + 'static {
         let (server, stop) = (self.server.clone(), self.stop.clone());
         let (patience, order) = (self.patience, self.order);
+        let deviations = self.deviations.on(self.name.as_deref());
         async move {
             let start = Instant::now();
             let script = Script::new(&recording);
-            let observed = run::run(&recording, &script, &server, stop.as_ref(), patience).await;
+            let excused = excused(&recording, &script, &deviations);
+            let observed = run::run(&recording, &script, excused, &server, stop.as_ref(), patience).await;
             let differences = compare(&recording, &script, &observed, order);
             let verdict = if differences.is_empty() { Verdict::Passed } else { Verdict::Failed };
             Outcome::new(recording.name, verdict, differences, start.elapsed())

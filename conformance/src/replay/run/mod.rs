@@ -2,7 +2,7 @@
 
 mod calls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -35,6 +35,7 @@ const ARRIVALS: usize = 4096;
 pub(super) async fn run(
     recording: &Recording,
     script: &Script,
+    excused: BTreeMap<Conn, BTreeSet<usize>>,
     server: &Server,
     stop: Option<&Hook>,
     patience: Duration,
@@ -42,6 +43,7 @@ pub(super) async fn run(
     let (sender, arrivals) = mpsc::channel(ARRIVALS);
     let mut run = Run {
         script,
+        excused,
         server,
         patience,
         sender,
@@ -65,6 +67,8 @@ pub(super) async fn run(
 
 struct Run<'a> {
     script: &'a Script,
+    /// Expected events that nobody waits for.
+    excused: BTreeMap<Conn, BTreeSet<usize>>,
     server: &'a Server,
     patience: Duration,
     sender: mpsc::Sender<Arrival>,
@@ -143,7 +147,8 @@ impl Run<'_> {
             self.observed.conns.get(conn).is_some_and(|lane| {
                 lane.ended_by_server
                     || lane.refused
-                    || lane.seen.len() + lane.left_out.len() + lane.given_up >= *due
+                    || lane.seen.len() + lane.left_out.len() + lane.given_up
+                        >= needed(&self.excused, *conn, *due)
             })
         })
     }
@@ -152,7 +157,8 @@ impl Run<'_> {
         self.patience = self.patience.min(SHORT_PATIENCE);
         for (conn, due) in &self.due {
             let lane = self.observed.conns.entry(*conn).or_default();
-            let missing = due.saturating_sub(lane.seen.len() + lane.left_out.len());
+            let needed = needed(&self.excused, *conn, *due);
+            let missing = needed.saturating_sub(lane.seen.len() + lane.left_out.len());
             if missing > lane.given_up && !lane.ended_by_server && !lane.refused {
                 lane.overdue.push(Overdue { due: *due, seen: lane.seen.len() });
             }
@@ -295,4 +301,9 @@ impl Run<'_> {
         }
         self.connections.get(&conn)
     }
+}
+
+/// How many of the first `due` expected events have to come.
+fn needed(excused: &BTreeMap<Conn, BTreeSet<usize>>, conn: Conn, due: usize) -> usize {
+    due - excused.get(&conn).map_or(0, |excused| excused.range(..due).count())
 }
