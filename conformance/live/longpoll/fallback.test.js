@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import http from "node:http"
+import net from "node:net"
 import test from "node:test"
 
 import { LongPoll, Socket } from "phoenix"
@@ -91,6 +92,31 @@ for (const [name, install] of Object.entries({ xhr, fetch })) {
     assert.deepEqual(closes, [])
   })
 }
+
+test("a poll whose connection breaks loses no message", { timeout: 30_000 }, async () => {
+  const url = new URL(`${base}/socket/longpoll?vsn=2.0.0`)
+  const ask = async (body) =>
+    (
+      await globalThis.fetch(url, body && { method: "POST", headers: { "content-type": "application/x-ndjson" }, body })
+    ).json()
+  url.searchParams.set("token", (await ask()).token)
+  const name = topic()
+  assert.equal((await ask(JSON.stringify(["1", "1", name, "phx_join", {}]))).status, 200)
+  assert.equal((await ask()).status, 200)
+
+  const poll = net.connect(url.port, url.hostname)
+  await new Promise((done) => poll.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n\r\n`, done))
+  // Requests that come after it, so that the poll waits, and then that its end is noticed.
+  const pass = async () => {
+    for (let n = 0; n < 20; n += 1) assert.equal((await ask(JSON.stringify(["1", null, name, "noreply", {}]))).status, 200)
+  }
+  await pass()
+  poll.destroy()
+  await pass()
+  await ctl("broadcast", { topic: name, event: "news", payload: { n: 1 } })
+  const news = (await ask()).messages.map((text) => JSON.parse(text)).filter(([, , , event]) => event === "news")
+  assert.deepEqual(news, [[null, null, name, "news", { n: 1 }]])
+})
 
 /** Waits until a window of the server has passed, as a second client whose poll brings nothing. */
 async function emptyPoll(t, url) {
