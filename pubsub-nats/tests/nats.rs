@@ -114,6 +114,30 @@ async fn any_of_the_servers_will_do() {
     a.broadcast("t", "e", Payload::EMPTY).unwrap();
 }
 
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_meet_over_tls_if_they_trust_the_certificate() {
+    use phoenix_pubsub_testing::{ROOT_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY};
+
+    let Some(broker) = Broker::start(Kind::NatsTls, "") else { return };
+    let trusting = || engine(&broker.url()).root_certificates(ROOT_CERTIFICATE);
+    let known = || trusting().client_certificate(SERVER_CERTIFICATE, SERVER_KEY);
+    let [a, b] = ["a", "b"].map(|name| PubSub::builder().node(name).engine(known()));
+    let mut at_b = b.subscribe("t");
+    a.settled().await;
+    b.settled().await;
+
+    // The server says of whom it refuses, or who refuses it.
+    for stranger in [engine(&broker.url()), trusting()] {
+        let stranger = PubSub::builder().engine(stranger);
+        assert!(broker.process().wait_for_log("TLS handshake error").is_some());
+        let refused = stranger.broadcast("t", "e", Payload::EMPTY).unwrap_err();
+        assert_eq!(refused, BroadcastError::Publish(PublishError::Disconnected));
+    }
+    a.broadcast("t", "end", Payload::EMPTY).unwrap();
+    assert_eq!(at_b.recv().await.unwrap().event, "end");
+}
+
 #[test]
 fn urls_and_prefixes_are_checked() {
     for urls in ["", "http://127.0.0.1", "nats://a,,"] {

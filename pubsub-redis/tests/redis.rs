@@ -97,6 +97,32 @@ async fn a_node_that_redis_disconnects_counts_a_gap_and_comes_back() {
     assert_eq!(a.stats().gaps, 1);
 }
 
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_meet_over_tls_if_they_trust_the_certificate() {
+    use phoenix_pubsub_testing::{ROOT_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY};
+
+    let Some(broker) = Broker::start(Kind::RedisTls, "") else { return };
+    let read = |file: &str| std::fs::read(file).unwrap();
+    let trusting = || engine(&broker.url()).root_certificate(read(ROOT_CERTIFICATE)).unwrap();
+    let known = || trusting().client_certificate(read(SERVER_CERTIFICATE), read(SERVER_KEY)).unwrap();
+    let [a, b] = ["a", "b"].map(|name| PubSub::builder().node(name).engine(known()));
+    let mut at_b = b.subscribe("t");
+    a.settled().await;
+    b.settled().await;
+
+    // The server says of whom it refuses, or who refuses it.
+    for stranger in [engine(&broker.url()), trusting()] {
+        let stranger = PubSub::builder().engine(stranger);
+        assert!(broker.process().wait_for_log("Error accepting a client connection").is_some());
+        let refused = stranger.broadcast("t", "e", Payload::EMPTY).unwrap_err();
+        assert_eq!(refused, BroadcastError::Publish(PublishError::Disconnected));
+    }
+    a.broadcast("t", "end", Payload::EMPTY).unwrap();
+    assert_eq!(at_b.recv().await.unwrap().event, "end");
+    assert!(trusting().client_certificate(*b"no certificate", *b"no key").is_err());
+}
+
 #[test]
 fn urls_are_checked() {
     assert!(RedisEngine::new("redis://127.0.0.1:6379/2").is_ok());

@@ -12,9 +12,22 @@ use crate::process::{Log, Process};
 pub enum Kind {
     /// `redis-server`.
     Redis,
+    /// `redis-server` that speaks nothing but TLS, with the certificate [`SERVER_CERTIFICATE`].
+    RedisTls,
     /// `nats-server`.
     Nats,
+    /// `nats-server` that speaks nothing but TLS, with the certificate [`SERVER_CERTIFICATE`].
+    NatsTls,
 }
+
+/// The file with the certificate of brokers that speak TLS, which anybody can use: its key is public.
+pub const SERVER_CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/server.pem");
+
+/// The file with the key of [`SERVER_CERTIFICATE`].
+pub const SERVER_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/server.key");
+
+/// The file with the certificate that vouches for [`SERVER_CERTIFICATE`]; its own key does not exist any more.
+pub const ROOT_CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/ca.pem");
 
 /// A broker on a port of its own, with a folder of its own. It ends when this is dropped.
 #[derive(Debug)]
@@ -57,7 +70,9 @@ impl Broker {
     pub fn url(&self) -> String {
         let scheme = match self.kind {
             Kind::Redis => "redis",
+            Kind::RedisTls => "rediss",
             Kind::Nats => "nats",
+            Kind::NatsTls => "tls",
         };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
@@ -89,17 +104,34 @@ impl Broker {
         let mut command = Command::new(&self.program);
         let port = self.port.to_string();
         match self.kind {
-            Kind::Redis => command
-                .arg("configuration")
-                .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-                .args(["--daemonize", "no", "--logfile", ""]),
-            Kind::Nats => command.args(["--config", "configuration", "--addr", "127.0.0.1", "--port", &port]),
+            Kind::Redis => command.args(["configuration", "--port", &port]),
+            Kind::RedisTls => command.args(["configuration", "--port", "0", "--tls-port", &port]).args([
+                "--tls-cert-file",
+                SERVER_CERTIFICATE,
+                "--tls-key-file",
+                SERVER_KEY,
+                "--tls-ca-cert-file",
+                ROOT_CERTIFICATE,
+            ]),
+            Kind::Nats => command.args(["--config", "configuration", "--port", &port]),
+            Kind::NatsTls => command.args(["--config", "configuration", "--port", &port]).args([
+                "--tlsverify",
+                "--tlscert",
+                SERVER_CERTIFICATE,
+                "--tlskey",
+                SERVER_KEY,
+                "--tlscacert",
+                ROOT_CERTIFICATE,
+            ]),
         };
+        if self.kind.is_redis() {
+            command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command.args(["--daemonize", "no", "--logfile", ""]);
+        } else {
+            command.args(["--addr", "127.0.0.1"]);
+        }
         command.current_dir(self.folder.path());
-        let log = match self.kind {
-            Kind::Redis => Log::Stdout,
-            Kind::Nats => Log::Stderr,
-        };
+        let log = if self.kind.is_redis() { Log::Stdout } else { Log::Stderr };
         let process = Process::start(&mut command, log).expect("the program can be run");
         let ready = process.wait_for_log(self.kind.ready()).is_some();
         self.process = ready.then_some(process);
@@ -108,19 +140,17 @@ impl Broker {
 }
 
 impl Kind {
+    fn is_redis(self) -> bool {
+        matches!(self, Self::Redis | Self::RedisTls)
+    }
+
     fn program(self) -> &'static str {
-        match self {
-            Self::Redis => "redis-server",
-            Self::Nats => "nats-server",
-        }
+        if self.is_redis() { "redis-server" } else { "nats-server" }
     }
 
     /// What is in the line it writes when it accepts connections.
     fn ready(self) -> &'static str {
-        match self {
-            Self::Redis => "Ready to accept connections",
-            Self::Nats => "Server is ready",
-        }
+        if self.is_redis() { "Ready to accept connections" } else { "Server is ready" }
     }
 }
 

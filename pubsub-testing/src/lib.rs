@@ -6,5 +6,5 @@ mod broker;
 mod process;
 pub mod suite;
 
-pub use broker::{Broker, Kind};
+pub use broker::{Broker, Kind, ROOT_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY};
 pub use process::{Log, Process};
