@@ -29,8 +29,8 @@ pub(crate) struct Options {
     seconds: f64,
 }
 
-/// All that the server under test offers.
-const MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,churn,idle";
+/// All of them.
+const MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,churn,idle,longpoll";
 
 const ADAPTERS: [&str; 3] = ["warp", "axum", "actix"];
 
