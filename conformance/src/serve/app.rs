@@ -1,7 +1,7 @@
 //! What the sockets, the channels and the control routes of the process share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use phoenix_server::{ChannelHandle, Presence, SecretKeyBase, SendError, SessionConfig, SessionStore};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(super) struct App {
     log: Mutex<VecDeque<Value>>,
     pub(super) sessions: Arc<SessionStore>,
     /// Kept alive here; channels find them by name.
-    pub(super) presences: OnceLock<[Presence; 2]>,
+    presences: Mutex<Vec<Presence>>,
 }
 
 #[derive(Default)]
@@ -71,8 +71,12 @@ impl App {
             channels: Mutex::default(),
             log: Mutex::default(),
             sessions: Arc::new(sessions),
-            presences: OnceLock::new(),
+            presences: Mutex::default(),
         }
+    }
+
+    pub(super) fn keep(&self, presences: impl IntoIterator<Item = Presence>) {
+        lock(&self.presences).extend(presences);
     }
 
     pub(super) fn log(&self, entry: Value) {

@@ -92,7 +92,7 @@ pub(super) fn endpoint() -> Result<Endpoint, Box<dyn Error>> {
         .socket::<UserSocket>("/session_nocsrf", websocket(without_csrf))
         .socket::<BenchSocket>("/bench", defaults().max_channels(100_000))
         .build()?;
-    app().presences.set(presence::start(endpoint.pubsub())?).expect("a process has one endpoint");
+    app().keep(presence::start(endpoint.pubsub())?);
     Ok(endpoint)
 }
 
