@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use phoenix_pubsub_nats::NatsEngine;
 use phoenix_pubsub_redis::RedisEngine;
-use phoenix_server::{PubSub, TrackerConfig};
+use phoenix_server::{PubSub, SecretKeyBase, TrackerConfig};
 
 /// How this node reaches others; without a server it is alone.
 #[derive(clap::Args)]
@@ -30,6 +30,15 @@ impl Options {
         let mut config = TrackerConfig::default();
         config.broadcast_period = Duration::from_millis(self.tick);
         config
+    }
+
+    /// What all nodes have to share to serve each other's long-poll sessions: the variable `CHAT_SECRET`, random if it is
+    /// not set.
+    pub(crate) fn secret() -> Result<SecretKeyBase, Box<dyn Error>> {
+        Ok(match std::env::var("CHAT_SECRET") {
+            Ok(secret) => SecretKeyBase::new(secret)?,
+            Err(_) => SecretKeyBase::random(),
+        })
     }
 
     /// Has to be called inside of a tokio runtime.

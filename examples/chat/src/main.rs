@@ -8,7 +8,7 @@ use std::error::Error;
 use std::net::TcpListener;
 
 use clap::{Parser, ValueEnum};
-use phoenix_server::{CheckOrigin, Endpoint, Presence, SocketOptions, WebSocketOptions};
+use phoenix_server::{CheckOrigin, Endpoint, LongPollOptions, Presence, SocketOptions, WebSocketOptions};
 use room::{ChatSocket, PRESENCE};
 
 #[derive(Parser)]
@@ -44,9 +44,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The endpoint, and the presence that has to live as long.
 fn start(args: &Args, listener: &TcpListener) -> Result<(Endpoint, Presence), Box<dyn Error>> {
-    let options = SocketOptions::new().websocket(WebSocketOptions::new().check_origin(CheckOrigin::Conn));
-    let pubsub = args.cluster.pubsub()?;
-    let endpoint = Endpoint::builder().pubsub(pubsub).socket::<ChatSocket>("/socket", options).build()?;
+    let options = SocketOptions::new()
+        .websocket(WebSocketOptions::new().check_origin(CheckOrigin::Conn))
+        .longpoll(LongPollOptions::new().check_origin(CheckOrigin::Conn));
+    let endpoint = Endpoint::builder()
+        .pubsub(args.cluster.pubsub()?)
+        .secret_key_base(cluster::Options::secret()?)
+        .socket::<ChatSocket>("/socket", options)
+        .build()?;
     let presence = Presence::builder(PRESENCE).tracker(args.cluster.tracker()).start(endpoint.pubsub())?;
     println!("listening on {}", listener.local_addr()?);
     Ok((endpoint, presence))

@@ -1,14 +1,17 @@
 //! Three processes of the chat, each in another framework, over Redis and over NATS: what clients see when all is well, and
 //! when nodes and brokers are not.
 
+mod long_poll;
 mod node;
 mod people;
 
 use futures_util::FutureExt;
+use long_poll::Session;
 use node::Node;
 use people::{Person, meet};
 use phoenix_client::ConnectionEvent;
 use phoenix_pubsub_testing::{Broker, Kind};
+use serde_json::json;
 
 struct Cluster {
     broker: Broker,
@@ -61,7 +64,8 @@ on_both_brokers!(
     disconnecting_a_user_reaches_all_nodes,
     a_killed_node_harms_nobody_elsewhere,
     a_paused_node_is_missed_and_comes_back,
-    a_restarted_broker_disconnects_nobody
+    a_restarted_broker_disconnects_nobody,
+    every_node_serves_every_long_poll_session
 );
 
 async fn disconnecting_a_user_reaches_all_nodes(cluster: Cluster) {
@@ -136,4 +140,14 @@ async fn a_restarted_broker_disconnects_nobody(cluster: Cluster) {
         person.see(&["ann", "bob", "cid"]).await;
         assert_eq!(person.connection().now_or_never(), None);
     }
+}
+
+async fn every_node_serves_every_long_poll_session(cluster: Cluster) {
+    let Cluster { broker: _broker, nodes: [a, b, c], people: [_ann, mut bob, _cid] } = cluster;
+    let dan = Session::open(&a, "dan").await;
+    dan.post(&b, &json!(["1", "1", "room:lobby", "phx_join", {"nick": "dan"}])).await;
+    assert_eq!(dan.receive(&c, "phx_reply").await["status"], "ok");
+    dan.post(&c, &json!(["1", "2", "room:lobby", "new_msg", {"body": "by long polling"}])).await;
+    bob.hear("by long polling").await;
+    assert_eq!(dan.receive(&b, "new_msg").await["body"], "by long polling");
 }

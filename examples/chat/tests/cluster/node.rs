@@ -2,6 +2,9 @@ use std::process::Command;
 
 use phoenix_pubsub_testing::{Broker, Log, Process};
 
+/// The nodes of a cluster serve each other's long-poll sessions.
+const SECRET: &str = "a secret of tests, which is as long as one for real has to be, or longer than that";
+
 /// A process of the chat.
 pub(crate) struct Node {
     process: Process,
@@ -18,7 +21,7 @@ impl Node {
         let kind = if url.starts_with("redis") { "--redis" } else { "--nats" };
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
         command.args(["--node", name, "--adapter", adapter, "--port", &port.to_string(), kind, &url]);
-        command.args(["--tick", "100"]);
+        command.args(["--tick", "100"]).env("CHAT_SECRET", SECRET);
         let process = Process::start(&mut command, Log::Stdout).expect("it was built");
         let line = process.wait_for_log("listening on ").expect("it listens");
         let port =
