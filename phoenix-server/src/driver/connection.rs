@@ -1,27 +1,25 @@
+mod callbacks;
+mod closing;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use phoenix_proto::Incoming;
-use phoenix_proto::server::{
-    ChannelId, CloseCode, CloseReason, Command, Connection, JoinRequest, Notice, Queues,
-};
+use phoenix_proto::server::{CloseCode, Command, Connection, Notice, Queues};
 
 use super::accepted::AcceptedParts;
 use super::channels::{Channels, Ended};
 use super::timer::{Timer, now};
-use crate::handle::Link;
+use crate::End;
 use crate::inbox::{Item, Load, Parked};
-use crate::pubsub::{SubscriberId, TopicGuard};
-use crate::runner::{Callback, Done, Outcome, Work};
-use crate::transport::{Disconnect, Outgoing, Transport};
-use crate::{End, JoinError};
+use crate::pubsub::TopicGuard;
+use crate::runner::Work;
+use crate::transport::{Outgoing, Transport};
 
 /// A running connection: a future that moves frames between its transport, the protocol and the channels
 /// until the connection ends.
@@ -64,9 +62,6 @@ enum State {
 
 /// How often the driver goes round before it lets other tasks run.
 const MAX_ROUNDS: usize = 32;
-
-/// How many callbacks may run before what they have sent is written and more is read.
-const MAX_CALLBACKS: usize = 256;
 
 thread_local! {
     /// Buffers that are empty between two polls, shared by all connections of a thread.
@@ -291,87 +286,6 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Runs what channels have to do; those that make more work for themselves have to wait for their next turn.
-    ///
-    /// Whether there was something to do.
-    fn run_callbacks(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
-        for number in 0..MAX_CALLBACKS {
-            let Some((channel, callback)) = self.channels.next_callback() else { return number > 0 };
-            self.start(channel, callback, now, cx);
-        }
-        true
-    }
-
-    fn join(&mut self, request: JoinRequest, now: Instant, cx: &mut Context<'_>) {
-        let JoinRequest { channel, route, topic, join_ref, payload } = request;
-        let link = Arc::new(Link {
-            inbox: Arc::clone(&self.parts.inbox),
-            channel,
-            subscriber: SubscriberId::next(),
-            topic,
-            join_ref,
-            serializer: Arc::clone(&self.parts.serializer),
-            pubsub: self.parts.pubsub.clone(),
-            transport: self.parts.transport,
-            diagnostics: Arc::clone(&self.parts.diagnostics),
-            waiting: AtomicUsize::new(0),
-        });
-        let joining = self.parts.socket.join(route, link, payload);
-        self.channels.insert(channel);
-        self.start(channel, joining, now, cx);
-    }
-
-    fn start(&mut self, channel: ChannelId, callback: Callback, now: Instant, cx: &mut Context<'_>) {
-        if let Some(done) = self.channels.start(channel, callback, cx) {
-            self.settle(done, now, cx);
-        }
-    }
-
-    /// Acts on a callback that is done, and on those that follow from it.
-    fn settle(&mut self, done: Done, now: Instant, cx: &mut Context<'_>) {
-        let mut next = Some(done);
-        while let Some(done) = next.take() {
-            // What the callback sent comes before what becomes of it. Of most becomes nothing, and what they sent is
-            // taken together.
-            if !matches!(done, Done::Ran(_, _, Outcome::Continue)) {
-                self.drain_inbox(None);
-            }
-            let follows = match done {
-                Done::Joined(channel, Ok((runner, reply))) => {
-                    let follows = self.channels.idle(channel, runner);
-                    self.machine.accept(channel, reply, now);
-                    follows.map(|callback| (channel, callback))
-                }
-                Done::Joined(channel, Err(error)) => {
-                    self.channels.remove(channel);
-                    match error {
-                        JoinError::Refused(reason) => self.machine.refuse(channel, reason, now),
-                        JoinError::Crashed(_) => self.machine.join_crashed(channel, now),
-                    }
-                    None
-                }
-                Done::Ran(channel, runner, Outcome::Continue) => {
-                    self.channels.idle(channel, runner).map(|callback| (channel, callback))
-                }
-                Done::Ran(channel, runner, Outcome::Stop(end)) => {
-                    self.machine.close_channel(channel);
-                    self.channels.terminate(channel, runner, end).map(|callback| (channel, callback))
-                }
-                Done::Ran(channel, runner, Outcome::Crash) => {
-                    self.channels.terminate(channel, runner, End::Crashed).map(|callback| (channel, callback))
-                }
-                Done::Terminated(channel) => {
-                    self.channels.remove(channel);
-                    self.machine.ended(channel, now);
-                    None
-                }
-            };
-            if let Some((channel, callback)) = follows {
-                next = self.channels.start(channel, callback, cx);
-            }
-        }
-    }
-
     fn send(&mut self, now: Instant, cx: &mut Context<'_>) {
         while let Some(frame) = self.machine.poll_transmit() {
             self.outgoing.push(frame);
@@ -412,53 +326,6 @@ impl<T: Transport> Driver<T> {
         // Round again: for what the machine wants now, and for the next deadline.
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    fn disconnect(&mut self, disconnect: Disconnect, now: Instant) {
-        self.end(disconnect.end);
-        self.state = match disconnect.code {
-            None => State::Closed,
-            code => State::Closing { code, deadline: now + self.parts.timeouts.close },
-        };
-    }
-
-    fn close(&mut self, reason: &CloseReason, now: Instant) {
-        tracing::info!(?reason, dropped = self.parts.inbox.dropped(), "closing the connection");
-        self.end(match reason {
-            CloseReason::Disconnected => End::Disconnected,
-            CloseReason::Draining => End::Draining,
-            CloseReason::Idle => End::IdleTimeout,
-            CloseReason::Malformed(_) => End::ProtocolError,
-            CloseReason::TooSlow => End::TooSlow,
-            _ => End::Internal,
-        });
-        self.state = State::Closing { code: Some(reason.code()), deadline: now + self.parts.timeouts.close };
-    }
-
-    /// The connection is over for the channels.
-    fn end(&mut self, end: End) {
-        self.parts.inbox.close();
-        std::mem::take(&mut self.channels).wind_down(end, self.parts.timeouts.terminate);
-    }
-
-    fn poll_closing(&mut self, code: Option<CloseCode>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(frame) = self.machine.poll_transmit() {
-            self.outgoing.push(frame);
-        }
-        let closed = match self.transport.poll_send(cx, &mut self.outgoing) {
-            Poll::Ready(Ok(())) => self.transport.poll_close(cx, code),
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
-        };
-        if closed.is_pending() {
-            self.timer.disarm();
-            ready!(self.timer.poll(Some(deadline), cx));
-            if now() < deadline {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
     }
 }
 
