@@ -63,6 +63,9 @@ struct ReplayArgs {
     /// Seconds for which a late event is waited for.
     #[arg(long, default_value_t = 5.0)]
     patience: f64,
+    /// How often a recording that failed is replayed again, with no other beside it.
+    #[arg(long, default_value_t = 0)]
+    again: u32,
     /// Compare the order of all frames of a connection, not only that of the frames of each topic.
     #[arg(long)]
     exact_order: bool,
@@ -128,8 +131,10 @@ fn block_on(
 }
 
 async fn replay(args: ReplayArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let mut replay =
-        Replay::new(&args.url)?.parallel(args.parallel).patience(Duration::try_from_secs_f64(args.patience)?);
+    let mut replay = Replay::new(&args.url)?
+        .parallel(args.parallel)
+        .patience(Duration::try_from_secs_f64(args.patience)?)
+        .again(args.again);
     if args.exact_order {
         replay = replay.exact_order();
     }

@@ -4,41 +4,32 @@ mod conn;
 mod observed;
 mod polls;
 mod run;
+mod schedule;
 mod topics;
 mod variables;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) use self::observed::{Lane, Observed};
 pub(crate) use self::polls::messages;
 
 pub(crate) use self::variables::request_token;
-use crate::compare::{FrameOrder, compare, excused};
+use crate::compare::FrameOrder;
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};
 use crate::recording::{Bundled, ReadError, Recording, bundled};
-use crate::report::{Outcome, Report, Verdict};
-use crate::script::Script;
+use crate::report::{Outcome, Report};
 
 /// Recordings replayed at the same time unless said otherwise: most of them wait for timers.
 const PARALLEL: usize = 8;
 
 /// How long a late event is waited for unless said otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A fresh server may take this long to listen.
-const RESTART: Duration = Duration::from_secs(10);
-
-/// How often it is looked for.
-const RESTART_POLL: Duration = Duration::from_millis(50);
 
 /// Does something to the server from outside.
 pub(crate) type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -84,6 +75,7 @@ pub struct Replay {
     restart: Option<Hook>,
     watcher: Option<Watcher>,
     parallel: usize,
+    again: u32,
     patience: Duration,
     order: FrameOrder,
 }
@@ -133,6 +125,7 @@ impl Replay {
             restart: None,
             watcher: None,
             parallel: PARALLEL,
+            again: 0,
             patience: PATIENCE,
             order: FrameOrder::default(),
         }
@@ -186,6 +179,15 @@ impl Replay {
         self
     }
 
+    /// How often a recording that failed is replayed again, with no other beside it; unless said otherwise, never.
+    ///
+    /// Recordings have timers, and a replay that the machine holds up misses them. What a server does wrong fails each
+    /// time; the [`Outcome`] is that of the last time and [tells](Outcome::attempts) how many there were.
+    pub fn again(mut self, times: u32) -> Self {
+        self.again = times;
+        self
+    }
+
     /// How long an event is waited for when it is late. After the first failure of a recording it is half a second.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -228,24 +230,8 @@ impl Replay {
 
     /// Replays. Differences are in the report; an error means that nothing was replayed.
     pub async fn run(mut self) -> Result<Report, ReplayError> {
-        let (mut recordings, complete) = self.selected()?;
-        let total = recordings.len();
-        self.tell(0, total, None);
-        recordings.sort_by(|left, right| duration(right).total_cmp(&duration(left)));
-        let (last, first): (Vec<_>, Vec<_>) = recordings.into_iter().partition(Recording::stops_server);
-        let mut outcomes = self.run_side_by_side(first, total).await;
-        for recording in last {
-            let outcome = if self.stop.is_some() {
-                let outcome = self.job(recording).await;
-                self.restart_server().await;
-                outcome
-            } else {
-                Outcome::new(recording.name, Verdict::Skipped, Vec::new(), Duration::ZERO)
-            };
-            self.tell(outcomes.len() + 1, total, Some(&outcome));
-            outcomes.push(outcome);
-        }
-        outcomes.sort_by(|left, right| left.name.cmp(&right.name));
+        let (recordings, complete) = self.selected()?;
+        let outcomes = self.run_all(recordings).await;
         Ok(Report::new(outcomes, &self.deviations.on(self.name.as_deref()), complete))
     }
 
@@ -275,81 +261,12 @@ impl Replay {
         let complete = recordings.len() == files.len();
         Ok((recordings, complete))
     }
-
-    async fn run_side_by_side(&self, recordings: Vec<Recording>, total: usize) -> Vec<Outcome> {
-        let mut pending: VecDeque<(Recording, BTreeSet<String>)> = recordings
-            .into_iter()
-            .map(|recording| {
-                let topics = topics::topics(&recording);
-                (recording, topics)
-            })
-            .collect();
-        let mut running: Vec<(String, BTreeSet<String>)> = Vec::new();
-        let mut jobs = JoinSet::new();
-        let mut outcomes = Vec::new();
-        while !pending.is_empty() || !jobs.is_empty() {
-            let free = |topics: &BTreeSet<String>| running.iter().all(|(_, other)| topics.is_disjoint(other));
-            let next = (running.len() < self.parallel)
-                .then(|| pending.iter().position(|(_, topics)| free(topics)))
-                .flatten()
-                .and_then(|index| pending.remove(index));
-            if let Some((recording, topics)) = next {
-                running.push((recording.name.clone(), topics));
-                jobs.spawn(self.job(recording));
-                continue;
-            }
-            if let Some(joined) = jobs.join_next().await {
-                let outcome = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                running.retain(|(name, _)| *name != outcome.name);
-                self.tell(outcomes.len() + 1, total, Some(&outcome));
-                outcomes.push(outcome);
-            }
-        }
-        outcomes
-    }
-
-    fn job(&self, recording: Recording) -> impl Future<Output = Outcome> + Send + 'static {
-        let (server, stop) = (self.server.clone(), self.stop.clone());
-        let (patience, order) = (self.patience, self.order);
-        let deviations = self.deviations.on(self.name.as_deref());
-        async move {
-            let start = Instant::now();
-            let script = Script::new(&recording);
-            let excused = excused(&recording, &script, &deviations);
-            let observed = run::run(&recording, &script, excused, &server, stop.as_ref(), patience).await;
-            let differences = compare(&recording, &script, &observed, order);
-            let verdict = if differences.is_empty() { Verdict::Passed } else { Verdict::Failed };
-            Outcome::new(recording.name, verdict, differences, start.elapsed())
-        }
-    }
-
-    /// Starts a fresh server and waits until it listens. If it does not, the next recording shows that.
-    async fn restart_server(&self) {
-        let Some(restart) = &self.restart else { return };
-        restart().await;
-        let listening = async {
-            while self.server.ctl.dial().await.is_err() {
-                sleep(RESTART_POLL).await;
-            }
-        };
-        let _ = timeout(RESTART, listening).await;
-    }
-
-    fn tell(&self, done: usize, total: usize, latest: Option<&Outcome>) {
-        if let Some(watch) = &self.watcher {
-            watch(Progress { done, total, latest });
-        }
-    }
 }
 
 impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replay").field("server", &self.server.authority).finish_non_exhaustive()
     }
-}
-
-fn duration(recording: &Recording) -> f64 {
-    recording.entries.last().map_or(0.0, |entry| entry.t)
 }
 
 /// The `host:port` of a URL.

@@ -36,9 +36,11 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// All differences, allowed ones included, in the order of the recording.
     pub differences: Vec<Difference>,
-    /// How long it took.
+    /// How long the last attempt took.
     #[serde(serialize_with = "as_seconds", rename = "seconds")]
     pub duration: Duration,
+    /// How often it was replayed, the failed attempts included.
+    pub attempts: u32,
 }
 
 impl Outcome {
@@ -47,8 +49,13 @@ impl Outcome {
         verdict: Verdict,
         differences: Vec<Difference>,
         duration: Duration,
+        attempts: u32,
     ) -> Self {
-        Self { name, verdict, differences, duration }
+        Self { name, verdict, differences, duration, attempts }
+    }
+
+    pub(crate) fn skipped(name: String) -> Self {
+        Self::new(name, Verdict::Skipped, Vec::new(), Duration::ZERO, 0)
     }
 
     /// The differences no deviation allows.

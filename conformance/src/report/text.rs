@@ -42,17 +42,19 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// What a verdict does not say: why, and which deviations were used.
+/// What a verdict does not say: why, which deviations were used, and at which attempt.
 fn note(outcome: &Outcome) -> String {
     let mut ids: Vec<&str> =
         outcome.differences.iter().filter_map(|each| each.allowed_by.as_deref()).collect();
     ids.sort_unstable();
     ids.dedup();
-    match outcome.verdict {
-        Verdict::Skipped => "  it stops the server".to_owned(),
-        Verdict::Passed | Verdict::Failed if ids.is_empty() => String::new(),
-        Verdict::Passed | Verdict::Failed => format!("  with {}", ids.join(", ")),
+    if outcome.verdict == Verdict::Skipped {
+        return "  it stops the server".to_owned();
     }
+    let ids = if ids.is_empty() { String::new() } else { format!("  with {}", ids.join(", ")) };
+    let attempts =
+        if outcome.attempts > 1 { format!("  attempt {}", outcome.attempts) } else { String::new() };
+    ids + &attempts
 }
 
 fn write_difference(difference: &Difference, out: &mut impl Write) -> io::Result<()> {

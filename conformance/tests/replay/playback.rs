@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -10,7 +11,7 @@ use phoenix_conformance::recording;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, duplex, split};
 use tokio::time::sleep;
 
-use crate::support;
+use crate::support::{self, Playback};
 
 #[tokio::test(start_paused = true)]
 async fn every_recording_replays_against_itself() {
@@ -37,6 +38,34 @@ async fn latency_is_no_difference() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_is_tried_again_as_often_as_wanted_and_its_attempts_are_told() {
+    for (again, attempts, is_ok) in [(0, 1, false), (1, 2, false), (2, 3, true), (3, 3, true)] {
+        let recording = support::recording("ws_push_replies.v2");
+        let busy = Busy { server: Playback::start(recording.clone()), refusals: AtomicU32::new(2) };
+        let report =
+            support::replay(Arc::new(busy)).recordings([recording]).again(again).run().await.unwrap();
+        assert_eq!((report.outcomes[0].attempts, report.is_ok()), (attempts, is_ok), "{}", report.to_text());
+    }
+}
+
+/// Accepts a connection only after so many refusals.
+struct Busy {
+    server: Playback,
+    refusals: AtomicU32,
+}
+
+impl Dial for Busy {
+    fn dial(&self) -> BoxFuture<'static, io::Result<Stream>> {
+        let refused =
+            self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match refused {
+            Ok(_) => Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) }),
+            Err(_) => self.server.dial(),
+        }
+    }
 }
 
 /// Hands on what a server says a while later.
