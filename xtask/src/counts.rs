@@ -29,6 +29,22 @@ impl Counts {
         Self::of_node(line).unwrap_or_default()
     }
 
+    /// The failed test a line names: of cargo test, of cargo-nextest or of Node's runner.
+    pub(crate) fn failed_test(line: &str) -> Option<&str> {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            return Some(name);
+        }
+        if let Some(test) = line.strip_prefix("✖ ") {
+            return (test != "failing tests:").then_some(test);
+        }
+        let (verdict, rest) = line.split_once(" [")?;
+        let is_bad = ["FAIL", "TIMEOUT", "SIG", "ABORT", "LEAK-FAIL", "XFAIL"]
+            .iter()
+            .any(|bad| verdict.starts_with(bad));
+        is_bad.then(|| rest.split_once("] ").map_or(rest, |(_, test)| test))
+    }
+
     /// `11 passed, 1 failed` and `11 passed; 1 failed`.
     fn before_words(text: &str) -> Self {
         let words: Vec<_> =
@@ -91,6 +107,32 @@ mod tests {
     fn other_lines_count_nothing() {
         for line in ["", "2 passed", "# Subtest: pass 2", "ℹ duration_ms 12.5", "test a ... ok"] {
             assert_eq!(Counts::of_line(line), counts(0, 0, 0), "{line}");
+        }
+    }
+
+    #[test]
+    fn failed_tests_are_named() {
+        let nextest =
+            "        FAIL [   0.171s] ( 12/181) phoenix-conformance::replay tcp::a_reset_is_a_reset";
+        assert_eq!(
+            Counts::failed_test(nextest),
+            Some("( 12/181) phoenix-conformance::replay tcp::a_reset_is_a_reset")
+        );
+        assert_eq!(
+            Counts::failed_test("test src/lib.rs - Topic (line 3) ... FAILED"),
+            Some("src/lib.rs - Topic (line 3)")
+        );
+        assert_eq!(
+            Counts::failed_test("  ✖ a join is answered (12.5ms)"),
+            Some("a join is answered (12.5ms)")
+        );
+        for line in [
+            "        PASS [   0.171s] (12/181) a b",
+            "✖ failing tests:",
+            "test a ... ok",
+            "  SLOW [> 60.000s] a b",
+        ] {
+            assert_eq!(Counts::failed_test(line), None, "{line}");
         }
     }
 

@@ -12,6 +12,7 @@ mod deny;
 mod npm;
 mod prerequisites;
 mod project;
+mod results;
 mod server;
 mod suites;
 mod summary;

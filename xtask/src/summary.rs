@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{command::Failure, counts::Counts};
+use crate::{command::Failure, counts::Counts, results::Results};
 
 struct Row {
     title: String,
     took: Duration,
-    counts: Counts,
+    results: Results,
     failure: Option<Failure>,
 }
 
@@ -30,27 +30,31 @@ impl Summary {
     pub(crate) fn tests(
         &mut self,
         title: &str,
-        body: impl FnOnce(&mut Counts) -> Result<(), Failure>,
+        body: impl FnOnce(&mut Results) -> Result<(), Failure>,
     ) -> bool {
         println!("\n== {title}");
         let start = Instant::now();
-        let mut counts = Counts::default();
-        let failure = body(&mut counts).err();
-        if counts.failed == 0 && failure.is_some() {
-            counts.failed = 1;
+        let mut results = Results::default();
+        let failure = body(&mut results).err();
+        if results.counts.failed == 0 && failure.is_some() {
+            results.counts.failed = 1;
         }
-        let row = Row { title: title.into(), took: start.elapsed(), counts, failure };
+        let row = Row { title: title.into(), took: start.elapsed(), results, failure };
         println!("== {}", row.text());
         let succeeded = row.succeeded();
         self.rows.push(row);
         succeeded
     }
 
-    /// Prints all steps and the sum of all counts.
+    /// Prints all steps, what failed in them, and the sum of all counts.
     pub(crate) fn finish(&self) -> ExitCode {
         println!("\n== summary");
         for row in &self.rows {
             println!("   {}", row.text());
+        }
+        for row in self.rows.iter().filter(|row| !row.succeeded()) {
+            println!("\n== what failed in {}", row.title);
+            row.results.failures().for_each(|line| println!("   {line}"));
         }
         println!("{}", self.verdict());
         if self.rows.iter().all(Row::succeeded) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -60,7 +64,7 @@ impl Summary {
     fn verdict(&self) -> String {
         let mut counts = Counts::default();
         for row in &self.rows {
-            counts += row.counts;
+            counts += row.results.counts;
         }
         if counts.passed == 0 {
             let failed = self.rows.iter().filter(|row| !row.succeeded()).count();
@@ -74,11 +78,11 @@ impl Summary {
 
 impl Row {
     fn succeeded(&self) -> bool {
-        self.failure.is_none() && self.counts.failed == 0
+        self.failure.is_none() && self.results.counts.failed == 0
     }
 
     fn text(&self) -> String {
-        let Counts { passed, failed, .. } = self.counts;
+        let Counts { passed, failed, .. } = self.results.counts;
         let mark = if self.succeeded() { "ok    " } else { "FAILED" };
         let counted = if passed > 0 { format!(": {passed} passed, {failed} failed") } else { String::new() };
         let cause = self.failure.as_ref().map_or_else(String::new, |failure| format!(" ({failure})"));

@@ -11,17 +11,17 @@ use clap::ValueEnum;
 
 use crate::{
     command::{self, Failure, minutes},
-    counts::Counts,
     npm,
     prerequisites::{Prerequisites, find},
     project,
+    results::Results,
     server::Server,
     suites::{SUITES, Subject, Suite},
     summary::Summary,
 };
 
 const BUILD_LIMIT: Duration = minutes(25);
-const RUST_LIMIT: Duration = minutes(10);
+const RUST_LIMIT: Duration = minutes(20);
 const SUITE_LIMIT: Duration = minutes(5);
 
 #[derive(clap::Args)]
@@ -110,10 +110,10 @@ fn rust_tests(summary: &mut Summary) {
         println!("cargo-nextest is not installed: cargo test runs the same tests, a little slower");
         &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--no-fail-fast"]
     };
-    summary.tests("Rust tests", |counts| counted(&mut project::cargo(arguments), RUST_LIMIT, counts));
-    summary.tests("documentation tests", |counts| {
+    summary.tests("Rust tests", |results| read(&mut project::cargo(arguments), RUST_LIMIT, results));
+    summary.tests("documentation tests", |results| {
         let arguments = ["test", "--workspace", "--doc", "--locked", "--no-fail-fast"];
-        counted(&mut project::cargo(&arguments), RUST_LIMIT, counts)
+        read(&mut project::cargo(&arguments), RUST_LIMIT, results)
     });
 }
 
@@ -151,8 +151,8 @@ impl Live {
         }
         for adapter in adapters {
             for suite in suites.iter().filter(|suite| !suite.in_browser || self.chromium.is_some()) {
-                summary.tests(&format!("{}: {}", adapter.name(), suite.name), |counts| {
-                    self.run_suite(node, suite, *adapter, counts)
+                summary.tests(&format!("{}: {}", adapter.name(), suite.name), |results| {
+                    self.run_suite(node, suite, *adapter, results)
                 });
             }
         }
@@ -163,7 +163,7 @@ impl Live {
         node: &Path,
         suite: &Suite,
         adapter: Adapter,
-        counts: &mut Counts,
+        results: &mut Results,
     ) -> Result<(), Failure> {
         let mut command = Command::new(node);
         command
@@ -177,14 +177,14 @@ impl Live {
         match suite.subject {
             Subject::Chat => {
                 command.env("CHAT_BIN", &self.chat).env("CHAT_ADAPTER", adapter.name());
-                counted(&mut command, SUITE_LIMIT, counts)
+                read(&mut command, SUITE_LIMIT, results)
             }
             Subject::ReferenceApp => {
                 let server = Server::start(
                     &self.reference_app,
                     &["serve", "--adapter", adapter.name(), "--port", "0"],
                 )?;
-                counted(command.env("PHOENIX_URL", &server.url), SUITE_LIMIT, counts)?;
+                read(command.env("PHOENIX_URL", &server.url), SUITE_LIMIT, results)?;
                 server.stop()
             }
         }
@@ -207,6 +207,6 @@ impl Live {
     }
 }
 
-fn counted(command: &mut Command, limit: Duration, counts: &mut Counts) -> Result<(), Failure> {
-    command::run_lines(command, limit, |line| *counts += Counts::of_line(line))
+fn read(command: &mut Command, limit: Duration, results: &mut Results) -> Result<(), Failure> {
+    command::run_lines(command, limit, |line| results.read(line))
 }
