@@ -1,24 +1,32 @@
 //! A driver in virtual time: connections, the processes of their channels, and a pub/sub between them.
 
+mod control;
+mod longpoll;
+mod presences;
+mod processes;
 mod verbs;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phoenix_proto::server::{ChannelId, CloseReason, Command, Config, Connection, JoinRequest};
-use phoenix_proto::{EncodeError, Incoming, Opcode, Payload, Ref, Routes, Serializer, Serializers, Text};
+use phoenix_proto::longpoll::TextOnly;
+use phoenix_proto::server::{ChannelId, Config, Connection};
+use phoenix_proto::{Incoming, Opcode, Payload, Ref, Routes, Serializer, Serializers, Text};
 
-use crate::channels::{self, After, Joined, Mail};
-use crate::recording::{Recording, Sent, Time, What};
+use crate::channels::{self, Mail};
+use crate::recording::{PeerId, Recording, Sent, Target, Time, What};
 use crate::transcript::{hex, shortened};
+use longpoll::LongPoll;
+use presences::Presences;
 
-/// What each connection was sent.
-pub(crate) type Answers = BTreeMap<u64, Vec<Answer>>;
+/// What each client was sent.
+pub(crate) type Answers = BTreeMap<PeerId, Vec<Answer>>;
 
 pub(crate) struct Answer {
     pub(crate) at: Time,
     pub(crate) sent: Sent,
+    /// Its text; more lines than one for the answer to a poll.
     pub(crate) shown: String,
 }
 
@@ -29,7 +37,10 @@ pub(crate) struct App<'a> {
     recording: &'a Recording,
     epoch: Instant,
     now: Time,
-    connections: BTreeMap<u64, Peer>,
+    connections: BTreeMap<PeerId, Peer>,
+    /// What sessions have besides their connections, which end before the last polls do.
+    sessions: BTreeMap<PeerId, LongPoll>,
+    presences: Presences,
     pub(crate) processes: BTreeMap<Pid, Process>,
     subscriptions: Vec<Subscription>,
     /// Whose mailbox is looked at next, once for each mail.
@@ -47,7 +58,7 @@ struct Peer {
 }
 
 pub(crate) struct Process {
-    pub(crate) peer: u64,
+    pub(crate) peer: PeerId,
     channel: ChannelId,
     pub(crate) topic: Text,
     join_ref: Option<Ref>,
@@ -72,11 +83,14 @@ enum Timer {
 impl<'a> App<'a> {
     #[expect(clippy::disallowed_methods, reason = "an instant cannot be made up; the replay only adds to it")]
     pub(crate) fn new(recording: &'a Recording) -> Self {
+        let epoch = Instant::now();
         Self {
             recording,
-            epoch: Instant::now(),
+            epoch,
             now: 0,
             connections: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            presences: Presences::new(epoch),
             processes: BTreeMap::new(),
             subscriptions: Vec::new(),
             ready: VecDeque::new(),
@@ -93,80 +107,93 @@ impl<'a> App<'a> {
         while let Some(event) = events.next() {
             self.advance(event.at);
             match &event.what {
-                What::Opened { path, query } => self.open(event.connection, path, query),
                 What::Received(incoming) => {
-                    self.batch(event.connection, Connection::begin_batch);
-                    self.receive(event.connection, incoming);
+                    self.batch(event.peer, Connection::begin_batch);
+                    self.receive(event.peer, incoming);
                     // Frames without an answer in between were read together.
                     while let Some((at, incoming)) = events.peek().and_then(|next| next.received_with(event))
                     {
                         self.now = at;
-                        self.receive(event.connection, incoming);
+                        self.receive(event.peer, incoming);
                         events.next();
                     }
-                    self.batch(event.connection, Connection::end_batch);
+                    self.batch(event.peer, Connection::end_batch);
                 }
-                what => self.other(event.connection, what),
+                What::Posted { .. } => {
+                    while let Some(poll) = events.next_if(|next| next.polled_with(event)) {
+                        self.now = poll.at;
+                        self.other(poll.peer, &poll.what);
+                    }
+                    self.other(event.peer, &event.what);
+                }
+                what => self.other(event.peer, what),
             }
             self.run();
         }
         self.answers
     }
 
-    fn other(&mut self, connection: u64, what: &What) {
+    fn other(&mut self, peer: PeerId, what: &What) {
         match what {
+            What::Opened { target, request: None } => self.open(peer, target),
+            What::Opened { target, request: Some(request) } => {
+                self.open_session(peer, *request, peer, target);
+            }
+            What::Polled { request, target, instead } => self.poll(peer, *request, *instead, target),
+            What::Posted { request, format, body } => self.post(peer, *request, *format, body),
+            What::GaveUp { request } => self.give_up(peer, *request),
             What::Bytes => {
                 let now = self.instant();
-                if let Some(peer) = self.connections.get_mut(&connection) {
+                if let Some(peer) = self.connections.get_mut(&peer) {
                     peer.connection.handle_activity(now);
                 }
             }
             // The WebSocket layer closes with these codes, for what this machine never sees.
-            What::Left | What::Sent(Sent::Close(1000 | 1002 | 1007..=1009)) => self.disconnect(connection),
+            What::Left | What::Sent(Sent::Close(1000 | 1002 | 1007..=1009)) => self.disconnect(peer),
             What::Control { action, request } => self.control(action, request),
-            What::Sent(_) | What::Opened { .. } | What::Received(_) => {}
+            What::Sent(_) | What::Http { .. } | What::Received(_) => {}
         }
     }
 
-    fn open(&mut self, connection: u64, path: &str, query: &str) {
-        let parameter = |name: &str| {
-            let mut values = query.split('&').filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-            values.next_back().map(|value| value.replace("%2B", "+"))
-        };
+    fn open(&mut self, peer: PeerId, target: &Target) {
         let mut config = Config::default();
-        match path {
-            "/maxch/websocket" => config.max_channels = 3,
-            "/short/websocket" => config.idle_timeout = Some(Duration::from_millis(1500)),
-            _ => {}
-        }
-        let serializer = Serializers::default()
-            .negotiate(parameter("vsn").as_deref())
+        let mut serializer = Serializers::default()
+            .negotiate(target.parameter("vsn").as_deref())
             .expect("Phoenix accepted the version");
-        let machine = Connection::new(config, routes().into(), Arc::clone(&serializer), self.instant());
-        let peer = Peer { connection: machine, serializer, user: parameter("user_id") };
-        self.connections.insert(connection, peer);
-        self.answers.insert(connection, Vec::new());
+        if target.path.starts_with("/maxch/") {
+            config.max_channels = 3;
+        }
+        if let PeerId::Session(_) = peer {
+            config.idle_timeout = None;
+            serializer = Arc::new(TextOnly::new(serializer));
+        } else if target.path.starts_with("/short/") {
+            config.idle_timeout = Some(Duration::from_millis(1500));
+        }
+        let connection = Connection::new(config, routes().into(), Arc::clone(&serializer), self.instant());
+        let user = target.parameter("user_id");
+        self.connections.insert(peer, Peer { connection, serializer, user });
+        self.answers.entry(peer).or_default();
     }
 
-    fn receive(&mut self, connection: u64, incoming: &Incoming) {
+    fn receive(&mut self, peer: PeerId, incoming: &Incoming) {
         let now = self.instant();
-        if let Some(peer) = self.connections.get_mut(&connection) {
+        if let Some(peer) = self.connections.get_mut(&peer) {
             peer.connection.handle_activity(now);
             peer.connection.handle_incoming(incoming.clone(), now);
         }
         self.run_commands();
     }
 
-    fn batch(&mut self, connection: u64, mark: fn(&mut Connection)) {
-        if let Some(peer) = self.connections.get_mut(&connection) {
+    fn batch(&mut self, peer: PeerId, mark: fn(&mut Connection)) {
+        if let Some(peer) = self.connections.get_mut(&peer) {
             mark(&mut peer.connection);
         }
     }
 
-    fn disconnect(&mut self, connection: u64) {
-        self.connections.remove(&connection);
+    fn disconnect(&mut self, peer: PeerId) {
+        self.connections.remove(&peer);
         let gone: Vec<_> =
-            self.processes.iter().filter(|(_, it)| it.peer == connection).map(|(pid, _)| *pid).collect();
+            self.processes.iter().filter(|(_, it)| it.peer == peer).map(|(pid, _)| *pid).collect();
         for pid in gone {
             self.forget(pid);
         }
@@ -177,7 +204,8 @@ impl<'a> App<'a> {
         loop {
             let timer = self.timers.keys().next().map(|(at, _)| *at);
             let timeouts = self.connections.values().filter_map(|peer| peer.connection.poll_timeout());
-            let timeout = timeouts.map(|(at, _)| tenths(at.duration_since(self.epoch))).min();
+            let timeouts = timeouts.map(|(at, _)| at).chain(self.session_timeouts());
+            let timeout = timeouts.map(|at| tenths(at.duration_since(self.epoch))).min();
             let Some(next) = timer.into_iter().chain(timeout).min().filter(|next| *next <= to) else { break };
             self.now = self.now.max(next);
             if timer == Some(next) {
@@ -188,6 +216,7 @@ impl<'a> App<'a> {
                 for peer in self.connections.values_mut() {
                     peer.connection.handle_timeout(now);
                 }
+                self.time_out_sessions();
             }
             self.run();
         }
@@ -208,8 +237,13 @@ impl<'a> App<'a> {
         }
     }
 
-    /// Executes commands first and mails second until nothing is left to do.
     fn run(&mut self) {
+        self.settle();
+        self.answer_polls();
+    }
+
+    /// Executes commands first and mails second until nothing is left to do.
+    fn settle(&mut self) {
         loop {
             self.run_commands();
             let Some(pid) = self.ready.pop_front() else { break };
@@ -219,127 +253,22 @@ impl<'a> App<'a> {
             let Some(mail) = process.mailbox.pop_front() else { continue };
             let after = channels::handle(self, pid, mail);
             self.after(pid, after);
+            self.publish_presences();
         }
         let open: Vec<_> = self.connections.keys().copied().collect();
-        for connection in open {
-            self.write(connection);
+        for peer in open {
+            self.write(peer);
         }
     }
 
-    fn run_commands(&mut self) {
-        loop {
-            let mut connections = self.connections.iter_mut();
-            let command = connections.find_map(|(&id, peer)| Some((id, peer.connection.poll_command()?)));
-            let Some((connection, command)) = command else { break };
-            self.execute(connection, command);
-        }
-    }
-
-    fn execute(&mut self, connection: u64, command: Command) {
-        match command {
-            Command::Join(join) => {
-                let JoinRequest { channel, topic, join_ref, payload, .. } = *join;
-                let (mailbox, busy) = (VecDeque::new(), false);
-                let process = Process { peer: connection, channel, topic, join_ref, payload, mailbox, busy };
-                let pid = self.next_number();
-                let delay = channels::join_delay(&process);
-                self.processes.insert(pid, process);
-                match delay {
-                    Some(delay) => self.after_delay(delay, pid, Timer::Join),
-                    None => self.decide(pid),
-                }
+    fn write(&mut self, peer: PeerId) {
+        let Some(Peer { connection, .. }) = self.connections.get_mut(&peer) else { return };
+        let frames: Vec<_> = std::iter::from_fn(|| connection.poll_transmit()).collect();
+        for frame in frames {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.push(frame);
+                continue;
             }
-            Command::Message { channel, event, reference, payload, .. } => {
-                self.mail_to(connection, channel, Mail::Message { event, reference, payload });
-            }
-            Command::Leave { channel, reference, .. } => {
-                self.mail_to(connection, channel, Mail::Leave { reference });
-            }
-            Command::Kill { channel } => {
-                let pid = self.pid(connection, channel);
-                if let Some(pid) = pid.filter(|pid| !channels::traps_exits(&self.processes[pid])) {
-                    self.end(pid);
-                }
-            }
-            Command::Abandon { channel } => {
-                if let Some(pid) = self.pid(connection, channel) {
-                    self.forget(pid);
-                }
-            }
-            Command::Close(reason) => {
-                self.write(connection);
-                let code = u64::from(reason.code().get());
-                let answer = Answer { at: self.now, sent: Sent::Close(code), shown: format!("close {code}") };
-                self.answers.entry(connection).or_default().push(answer);
-                self.disconnect(connection);
-            }
-        }
-    }
-
-    fn decide(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get(&pid) else { return };
-        let (peer, channel, topic) = (process.peer, process.channel, process.topic.clone());
-        let joined = channels::join(process);
-        let now = self.instant();
-        let Some(connection) = self.connections.get_mut(&peer).map(|peer| &mut peer.connection) else {
-            return;
-        };
-        match joined {
-            Joined::Ok(response, mail) => {
-                self.subscriptions.push(Subscription { pid, topic, plain: false });
-                connection.accept(channel, response, now);
-                for (delay, mail) in mail {
-                    self.after_delay(delay, pid, Timer::Mail(mail));
-                }
-                return;
-            }
-            Joined::Error(response) => connection.refuse(channel, response, now),
-            Joined::Crash => connection.join_crashed(channel, now),
-            Joined::Unencodable => connection.close(CloseReason::Unencodable(EncodeError::Custom("a pid"))),
-        }
-        self.forget(pid);
-    }
-
-    fn after(&mut self, pid: Pid, after: After) {
-        let Some(process) = self.processes.get(&pid) else { return };
-        let (peer, channel) = (process.peer, process.channel);
-        match after {
-            After::Continue => {}
-            After::Sleep(millis) => {
-                self.processes.get_mut(&pid).expect("it was there").busy = true;
-                self.after_delay(millis, pid, Timer::Wake);
-            }
-            After::Stop => {
-                if let Some(peer) = self.connections.get_mut(&peer) {
-                    peer.connection.close_channel(channel);
-                }
-                channels::terminate(self, pid);
-                self.end(pid);
-            }
-            After::Crash => self.end(pid),
-        }
-    }
-
-    /// The process is gone, and the machine is told.
-    fn end(&mut self, pid: Pid) {
-        let now = self.instant();
-        if let Some(process) = self.processes.get(&pid) {
-            let (peer, channel) = (process.peer, process.channel);
-            if let Some(peer) = self.connections.get_mut(&peer) {
-                peer.connection.ended(channel, now);
-            }
-        }
-        self.forget(pid);
-    }
-
-    fn forget(&mut self, pid: Pid) {
-        self.processes.remove(&pid);
-        self.subscriptions.retain(|it| it.pid != pid);
-    }
-
-    fn write(&mut self, connection: u64) {
-        let Some(peer) = self.connections.get_mut(&connection) else { return };
-        while let Some(frame) = peer.connection.poll_transmit() {
             let payload = frame.payload();
             let (sent, shown) = match frame.opcode() {
                 Opcode::Binary => (Sent::Binary(payload.to_vec()), hex(&payload)),
@@ -348,12 +277,16 @@ impl<'a> App<'a> {
                     shortened(std::str::from_utf8(&payload).expect("text frames hold UTF-8")),
                 ),
             };
-            self.answers.entry(connection).or_default().push(Answer { at: self.now, sent, shown });
+            self.tell(peer, sent, shown);
         }
     }
 
-    fn mail_to(&mut self, connection: u64, channel: ChannelId, mail: Mail) {
-        if let Some(pid) = self.pid(connection, channel) {
+    fn tell(&mut self, peer: PeerId, sent: Sent, shown: String) {
+        self.answers.entry(peer).or_default().push(Answer { at: self.now, sent, shown });
+    }
+
+    fn mail_to(&mut self, peer: PeerId, channel: ChannelId, mail: Mail) {
+        if let Some(pid) = self.pid(peer, channel) {
             self.mail(pid, mail);
         }
     }
@@ -365,9 +298,8 @@ impl<'a> App<'a> {
         }
     }
 
-    fn pid(&self, connection: u64, channel: ChannelId) -> Option<Pid> {
-        let mut found =
-            self.processes.iter().filter(|(_, it)| it.peer == connection && it.channel == channel);
+    fn pid(&self, peer: PeerId, channel: ChannelId) -> Option<Pid> {
+        let mut found = self.processes.iter().filter(|(_, it)| it.peer == peer && it.channel == channel);
         found.next().map(|(pid, _)| *pid)
     }
 

@@ -1,5 +1,7 @@
 //! The channels of the reference application, as far as the recordings use them.
 
+mod room;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -33,6 +35,7 @@ pub(crate) enum Mail {
     Control(Value),
     AsyncReply { reference: Ref, payload: Payload },
     StopItself,
+    AfterJoin,
 }
 
 /// The outcome of a join, with mails that the channel sends to itself after some milliseconds.
@@ -80,6 +83,7 @@ pub(crate) fn join(process: &Process) -> Joined {
         ("selfstop", _) => {
             Joined::Ok(Payload::EMPTY, vec![(payload["ms"].as_u64().unwrap_or(0), Mail::StopItself)])
         }
+        ("room", _) => Joined::Ok(Payload::EMPTY, vec![(0, Mail::AfterJoin)]),
         _ => ok(json!({})),
     }
 }
@@ -118,6 +122,7 @@ pub(crate) fn handle(app: &mut App<'_>, pid: Pid, mail: Mail) -> After {
                 json!({"topic": topic.as_str(), "event": event.as_str(), "payload": value(&payload)});
             app.push(pid, "forwarded", forwarded.into()).into()
         }
+        Mail::AfterJoin => room::after_join(app, pid),
         Mail::StopItself => match &topic["selfstop:".len()..] {
             "normal" | "shutdown" | "tuple" => After::Stop,
             "push_then_stop" => {
@@ -135,7 +140,7 @@ pub(crate) fn handle(app: &mut App<'_>, pid: Pid, mail: Mail) -> After {
                     app.reply(pid, reference, "ok", payload).into()
                 }
                 ("intercept", event) => intercepting(app, pid, event, reference, payload),
-                ("room", event) => room(app, pid, event, reference, &payload),
+                ("room", event) => room::handle(app, pid, event, reference, &payload),
                 _ => After::Crash,
             }
         }
@@ -252,21 +257,8 @@ fn intercepting(app: &mut App<'_>, pid: Pid, event: &str, reference: Option<Ref>
     }
 }
 
-fn room(app: &mut App<'_>, pid: Pid, event: &str, reference: Option<Ref>, payload: &Payload) -> After {
-    let topic = app.processes[&pid].topic.clone();
-    match event {
-        "new_msg" => {
-            let user = value(&app.processes[&pid].payload)["user"].clone();
-            let message = json!({"user": user, "body": value(payload)["body"]});
-            let sent = app.broadcast(None, &topic, "new_msg", message.into());
-            sent.and_then(|()| app.reply(pid, reference, "ok", Payload::EMPTY)).into()
-        }
-        _ => app.reply_as_recorded(pid, reference).into(),
-    }
-}
-
 /// The value of a JSON payload; raw bytes have none.
-fn value(payload: &Payload) -> Value {
+pub(super) fn value(payload: &Payload) -> Value {
     payload.parse().unwrap_or_default()
 }
 

@@ -1,15 +1,11 @@
-//! What channels do, and what is done to them from outside.
+//! What channels do.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Broadcast, EncodeError, Event, Frame, Message, Payload, Ref, Reply, Serializer, Status};
 use serde_json::Value;
 
 use super::{App, Pid, Subscription, Timer};
 use crate::channels::{self, Mail};
-use crate::recording::{Sent, What};
+use crate::recording::Sent;
 
 impl App<'_> {
     pub(crate) fn push(&mut self, pid: Pid, event: &str, payload: Payload) -> Result<(), EncodeError> {
@@ -64,20 +60,15 @@ impl App<'_> {
         self.after_delay(millis, pid, Timer::Mail(mail));
     }
 
-    /// Answers as Phoenix did, for what only it can know: process facts, HTTP facts, presences.
+    /// Answers as Phoenix did, for what only it can know: process facts, HTTP facts, texts with a pid in them.
     pub(crate) fn reply_as_recorded(&mut self, pid: Pid, reference: Option<Ref>) -> Result<(), EncodeError> {
         let peer = self.processes[&pid].peer;
         let with = reference.as_ref().map_or("null", Ref::as_json);
         let with: Value = serde_json::from_str(with).expect("references are valid JSON");
-        let events = self.recording.events.iter().filter(|event| event.connection == peer);
-        let mut replies = events.filter_map(|event| match &event.what {
-            What::Sent(Sent::Text(Value::Array(it))) => {
-                (it[1] == with && it[3] == "phx_reply").then(|| it[4].clone())
-            }
-            What::Sent(Sent::Text(it)) => {
-                (it["ref"] == with && it["event"] == "phx_reply").then(|| it["payload"].clone())
-            }
-            _ => None,
+        let messages = self.recording.sent_to(peer).flat_map(Sent::messages);
+        let mut replies = messages.filter_map(|message| match message {
+            Value::Array(it) => (it[1] == with && it[3] == "phx_reply").then(|| it[4].clone()),
+            it => (it["ref"] == with && it["event"] == "phx_reply").then(|| it["payload"].clone()),
         });
         let reply = replies.next().expect("Phoenix replied");
         let status = reply["status"].as_str().expect("a reply has a status");
@@ -99,50 +90,5 @@ impl App<'_> {
     /// A mail in front of all others, which finds the process busy.
     pub(crate) fn mail_first(&mut self, pid: Pid, mail: Mail) {
         self.processes.get_mut(&pid).expect("it sends to itself").mailbox.push_front(mail);
-    }
-
-    /// A call to the control interface.
-    pub(super) fn control(&mut self, action: &str, request: &Value) {
-        let text = |key: &str| request[key].as_str().unwrap_or_default();
-        let topic = text("topic");
-        let members: Vec<_> =
-            self.subscriptions.iter().filter(|it| it.topic == topic && !it.plain).map(|it| it.pid).collect();
-        match action {
-            // A payload that cannot be sent raises in the caller.
-            "broadcast" => {
-                drop(self.broadcast(None, topic, text("event"), request["payload"].clone().into()));
-            }
-            "broadcast_binary" => {
-                let data = Bytes::from(STANDARD.decode(text("base64")).expect("valid base64"));
-                drop(self.broadcast(None, topic, text("event"), data.into()));
-            }
-            "disconnect" => {
-                for peer in self.connections.values_mut() {
-                    if peer.user.as_ref().is_some_and(|user| format!("users:{user}") == text("id")) {
-                        peer.connection.close(CloseReason::Disconnected);
-                    }
-                }
-            }
-            "kill" if text("how") == "normal" => {}
-            "kill" => {
-                for pid in members {
-                    self.end(pid);
-                }
-            }
-            "drain" => {
-                for pid in members {
-                    let peer = self.processes[&pid].peer;
-                    if let Some(peer) = self.connections.get_mut(&peer) {
-                        peer.connection.close(CloseReason::Draining);
-                    }
-                }
-            }
-            "info" => {
-                for pid in members {
-                    self.mail(pid, Mail::Control(request["payload"].clone()));
-                }
-            }
-            other => panic!("unknown control {other:?}"),
-        }
     }
 }
