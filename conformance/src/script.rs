@@ -5,17 +5,19 @@
 //!
 //! * `ctl` and `direct_http` lines were written when the answer had arrived, after their effects on the wire: they are
 //!   moved to before these, but not to before a note or another call: a scenario does one thing after the other.
-//! * `http` traffic is a browser that fetches a page: it is left out.
+//! * `http` traffic is a browser that fetches a page: it is left out, unless what later requests need is handed out on
+//!   the same connection.
 //! * A connection whose client was killed has no end on the wire; it is cut where the client library reported that
 //!   (`app`: transport closed with 1006).
 //! * Bytes of a frame that was never completed are only known from the end of the connection. They are sent a
 //!   quarter of the way between what went before on the connection and the server's reaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::{
     Conn, Ctl, DirectHttp, Direction, Event, Frame, Item, PartialFrame, Recording, Transport,
 };
+use crate::replay::hands_out;
 
 /// A control call's effects were recorded at most this long before the line of the call, in milliseconds.
 const CTL_DURATION: f64 = 15.0;
@@ -87,10 +89,11 @@ impl Script {
         let mut last_seen: BTreeMap<Conn, f64> = BTreeMap::new();
         // How many steps stand before the last note or call.
         let mut settled = 0;
+        let needed = handing_out(recording);
         for (index, entry) in recording.entries.iter().enumerate() {
             let (t, line) = (entry.t, index + 1);
             match &entry.item {
-                Item::Wire(wire) if wire.transport != Transport::Http => {
+                Item::Wire(wire) if wire.transport != Transport::Http || needed.contains(&wire.conn) => {
                     let since = t - last_seen.insert(wire.conn, t).unwrap_or(t);
                     script.add_wire(t, line, wire.conn, &wire.client, wire.dir, &wire.event, since);
                 }
@@ -227,6 +230,17 @@ impl Script {
             lane.expected[index].since = answered - t;
         }
     }
+}
+
+/// The connections on which the server hands out what later requests need, long-poll tokens aside.
+fn handing_out(recording: &Recording) -> BTreeSet<Conn> {
+    let wires = recording.entries.iter().filter_map(|entry| match &entry.item {
+        Item::Wire(wire) => Some(wire),
+        _ => None,
+    });
+    let http = wires.filter(|wire| wire.transport == Transport::Http);
+    let handing = http.filter(|wire| matches!(&wire.event, Event::Response(it) if hands_out(it)));
+    handing.map(|wire| wire.conn).collect()
 }
 
 fn is_goodbye(event: &Event) -> bool {

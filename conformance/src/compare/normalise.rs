@@ -2,7 +2,7 @@
 //!
 //! | value | how it is compared |
 //! |---|---|
-//! | `phx_ref`, `phx_ref_prev`, and any string equal to one of them; long-poll tokens | same value ⇔ same value |
+//! | `phx_ref`, `phx_ref_prev`, and any string equal to one of them; long-poll tokens; CSRF tokens and what a session keeps of them | same value ⇔ same value |
 //! | the text of Elixir's `inspect`: fields `inspect`, `join_payload`, `ssl_cert`; the `reason` of `terminating`; the `reason` of an error reply of `room:*` (it has a pid) | same text ⇔ same text |
 //! | `port` of `uri`, where it is the server's; `host:port` of the server inside of strings | as the server's |
 //! | `port` of `peer_data` | not at all |
@@ -172,7 +172,7 @@ impl Normaliser {
             Json::String(text) => {
                 let class = if is_phx_ref(key) || self.refs.contains(text) {
                     Class::PhxRef
-                } else if key == "token" && parent.is_empty() {
+                } else if matches!(key, "token" | "csrf") && parent.is_empty() || key == "_csrf_token" {
                     Class::Token
                 } else if INSPECTED.contains(&key) || key == "reason" && scope.inspected_reason {
                     Class::Text
@@ -234,6 +234,17 @@ mod tests {
         let reply = side.message(r#"["1","2","room:1","phx_reply",{"status":"ok","response":{"ref":"R1"}}]"#);
         assert_eq!(reply.values, [(Class::PhxRef, "R1".to_owned())]);
         assert!(!reply.key.contains("R1"));
+    }
+
+    #[test]
+    fn what_a_session_keeps_of_a_csrf_token_varies() {
+        let side = Normaliser::default();
+        let reply = side.message(r#"["1","2","echo:a","phx_reply",{"status":"ok","response":{"params":{"_csrf_token":"masked"},"info":{"session":{"_csrf_token":"state","user":"bob"}}}}]"#);
+        let tokens = ["state", "masked"].map(|token| (Class::Token, token.to_owned()));
+        assert_eq!(reply.values, tokens);
+        assert!(reply.key.contains("\"bob\""));
+        let (_, values) = side.text_body(&Payload::Whole(r#"{"csrf":"masked"}"#.into()));
+        assert_eq!(values, tokens[1..]);
     }
 
     #[test]

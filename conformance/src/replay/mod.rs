@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 pub(crate) use self::observed::{Lane, Observed};
 pub(crate) use self::polls::messages;
 
-pub(crate) use self::variables::request_token;
+pub(crate) use self::variables::{hands_out, request_token};
 use crate::compare::FrameOrder;
 use crate::deviations::Deviations;
 use crate::net::{Dial, TcpDial};

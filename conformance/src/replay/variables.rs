@@ -79,6 +79,11 @@ pub(crate) fn request_token(request: &Request) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
+/// Whether a response has something for later requests.
+pub(crate) fn hands_out(response: &Response) -> bool {
+    handed_out(response).iter().any(Option::is_some)
+}
+
 /// Long-poll token, CSRF token and cookie of a response.
 fn handed_out(response: &Response) -> [Option<String>; 3] {
     let body = response.content().text().and_then(Json::parse);

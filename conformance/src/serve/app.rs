@@ -1,6 +1,6 @@
 //! What the sockets, the channels and the control routes of the process share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use phoenix_server::{ChannelHandle, Presence, SecretKeyBase, SendError, SessionConfig, SessionStore};
@@ -15,10 +15,11 @@ pub(super) struct App {
     presences: Mutex<Vec<Presence>>,
 }
 
+/// By topic and then in the order of joining: one map, because load tests join very many topics.
 #[derive(Default)]
 struct Members {
     next: u64,
-    by_topic: HashMap<String, HashMap<u64, Arc<dyn Reach>>>,
+    channels: BTreeMap<(Arc<str>, u64), Arc<dyn Reach>>,
 }
 
 /// The control route `info` has something for a channel.
@@ -45,8 +46,8 @@ struct Listed<I> {
 
 /// The entry of a channel in the list of those that control routes can reach; it ends with the channel.
 pub(super) struct Membership {
-    topic: String,
-    key: u64,
+    topic: Arc<str>,
+    number: u64,
 }
 
 /// Entries of the log beyond this number push the oldest out.
@@ -97,8 +98,9 @@ impl App {
 
     /// The joined channels of a topic.
     pub(super) fn channels(&self, topic: &str) -> Vec<Arc<dyn Reach>> {
-        let members = lock(&self.channels);
-        members.by_topic.get(topic).into_iter().flat_map(HashMap::values).cloned().collect()
+        let topic: Arc<str> = topic.into();
+        let range = (Arc::clone(&topic), 0)..=(topic, u64::MAX);
+        lock(&self.channels).channels.range(range).map(|(_, channel)| Arc::clone(channel)).collect()
     }
 
     pub(super) fn enlist<I: From<Ctl> + Send + 'static>(
@@ -106,28 +108,21 @@ impl App {
         handle: ChannelHandle<I>,
         traps_exit: bool,
     ) -> Membership {
-        let topic = handle.topic().to_owned();
+        let topic: Arc<str> = handle.topic().into();
         let mut members = lock(&self.channels);
         members.next += 1;
-        let key = members.next;
-        members
-            .by_topic
-            .entry(topic.clone())
-            .or_default()
-            .insert(key, Arc::new(Listed { handle, traps_exit }));
-        Membership { topic, key }
+        let number = members.next;
+        members.channels.insert((Arc::clone(&topic), number), Arc::new(Listed { handle, traps_exit }));
+        Membership { topic, number }
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let mut members = lock(&app().channels);
-        if let Some(channels) = members.by_topic.get_mut(&self.topic) {
-            channels.remove(&self.key);
-            if channels.is_empty() {
-                members.by_topic.remove(&self.topic);
-            }
-        }
+        let entry = (Arc::clone(&self.topic), self.number);
+        // Dropped after the lock is free: it may be the last handle.
+        let channel = lock(&app().channels).channels.remove(&entry);
+        drop(channel);
     }
 }
 

@@ -11,10 +11,15 @@
 //! A > close 1000
 //! A < end
 //! ctl broadcast {"topic":"echo:a","event":"x"}
+//! B get /socket/longpoll?vsn=2.0.0
+//! B < 200 = {"messages":[],"status":410,"token":"T"}
+//! B post /socket/longpoll?token=T | content-type: application/x-ndjson = ["1","1","echo:b","phx_join",{}]␤["1","2","echo:b","ok",{}]
+//! B < 200 = {"status":200}
 //! ```
 //!
 //! `>` is the client and `<` the server; `+` is sent in the same segment as the line before; `#` stands for binary data,
-//! as hexadecimal bytes and texts. An answer may go on with headers, and with a body behind `=`.
+//! as hexadecimal bytes and texts. An answer may go on with headers, and with a body behind `=`. Requests of a client go over
+//! one connection, `␤` ends a line of a body, and an answer with a body has the headers of long polling unless it has others.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +39,8 @@ const STEP: f64 = 0.2;
 const CALL: f64 = 20.0;
 
 pub(crate) fn parse(name: &str, text: &str) -> Recording {
-    let mut writer = Writer { t: 0.0, connections: BTreeMap::new(), lines: Vec::new() };
+    let mut writer =
+        Writer { t: 0.0, connections: BTreeMap::new(), paths: BTreeMap::new(), lines: Vec::new() };
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -53,6 +59,8 @@ struct Writer {
     t: f64,
     /// The number of the current connection of each client.
     connections: BTreeMap<String, usize>,
+    /// What each client asked for last by a plain request.
+    paths: BTreeMap<String, String>,
     lines: Vec<String>,
 }
 
@@ -69,10 +77,18 @@ impl Writer {
     fn line(&mut self, line: &str) -> Option<()> {
         let (client, rest) = line.split_once(' ')?;
         let (mark, what) = rest.split_once(' ')?;
-        if mark == "open" {
-            let next = self.connections.values().max().copied().unwrap_or_default() + 1;
-            self.connections.insert(client.to_owned(), next);
-            return self.open(client, what);
+        match mark {
+            "open" => {
+                self.connect(client);
+                return self.open(client, what);
+            }
+            "get" | "post" | "options" | "delete" => {
+                if !self.connections.contains_key(client) {
+                    self.connect(client);
+                }
+                return self.request(client, &mark.to_uppercase(), what);
+            }
+            _ => {}
         }
         let (dir, together) = match mark.trim_end_matches('#') {
             ">" => ("c2s", false),
@@ -86,8 +102,12 @@ impl Writer {
             ("reset", _) => json!({"kind": "tcp_rst"}),
             ("close", "") => json!({"kind": "close", "code": null, "reason": ""}),
             ("close", code) => json!({"kind": "close", "code": code.parse::<u16>().ok()?, "reason": ""}),
-            (status, rest) if status.len() == 3 && status.parse::<u16>().is_ok() => {
-                answer(status.parse().ok()?, rest)
+            (status, _) if status.len() == 3 && status.parse::<u16>().is_ok() => {
+                let (status, rest) = (status.parse().ok()?, &what[status.len()..]);
+                match self.path(client) {
+                    Some(path) => response(status, rest, path),
+                    None => answer(status, rest),
+                }
             }
             _ => json!({"kind": "text", "data": what}),
         };
@@ -116,11 +136,44 @@ impl Writer {
         )
     }
 
+    fn request(&mut self, client: &str, method: &str, request: &str) -> Option<()> {
+        let (request, body) = request.split_once(" = ").unwrap_or((request, ""));
+        let (target, headers) = request.split_once(" | ").unwrap_or((request, ""));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let body = body.replace('␤', "\n");
+        let mut lines = vec![json!(["Host", "127.0.0.1:4000"])];
+        if method == "POST" {
+            lines.push(json!(["Content-Length", body.len().to_string()]));
+        }
+        lines.extend(header_lines(headers));
+        self.paths.insert(client.to_owned(), path.to_owned());
+        self.wire(
+            client,
+            "c2s",
+            json!({"kind": "request", "method": method, "path": path, "query": query, "version": "HTTP/1.1",
+                "headers": lines, "body": body}),
+        )
+    }
+
+    fn connect(&mut self, client: &str) {
+        let next = self.connections.values().max().copied().unwrap_or_default() + 1;
+        self.connections.insert(client.to_owned(), next);
+    }
+
+    /// What the client asked for last, if it does not talk over a WebSocket.
+    fn path(&self, client: &str) -> Option<&str> {
+        self.paths.get(client).map(String::as_str)
+    }
+
     fn wire(&mut self, client: &str, dir: &str, mut event: Value) -> Option<()> {
         event["client"] = client.into();
         event["conn"] = (*self.connections.get(client)?).into();
         event["dir"] = dir.into();
-        event["transport"] = "websocket".into();
+        event["transport"] = match self.path(client) {
+            None => "websocket".into(),
+            Some(path) if path.starts_with("/ctl/") => "http".into(),
+            Some(_) => "longpoll".into(),
+        };
         self.push(event);
         Some(())
     }
@@ -140,6 +193,27 @@ fn answer(status: u16, rest: &str) -> Value {
     }
     lines.extend(header_lines(headers));
     json!({"kind": "open_response", "status": status, "reason": "", "version": "HTTP/1.1",
+        "headers": lines, "body": body.trim()})
+}
+
+/// The answer to a plain request.
+fn response(status: u16, rest: &str, path: &str) -> Value {
+    let (headers, body) = rest.split_once(" = ").unwrap_or((rest, ""));
+    let mut lines: Vec<_> = header_lines(headers).collect();
+    let mut default = |name: &str, value: &str| {
+        if !lines.iter().any(|line| line[0] == name) {
+            lines.push(json!([name, value]));
+        }
+    };
+    let polls = !path.starts_with("/ctl/") && status == 200 && !body.is_empty();
+    default("cache-control", if polls { "no-store" } else { "max-age=0, private, must-revalidate" });
+    if !body.is_empty() {
+        default("content-type", "application/json; charset=utf-8");
+    }
+    if polls {
+        default("access-control-allow-origin", "*");
+    }
+    json!({"kind": "response", "status": status, "reason": "", "version": "HTTP/1.1",
         "headers": lines, "body": body.trim()})
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Run;
 use crate::net::Dial;
-use crate::recording::{Ctl, DirectHttp, Payload, Request, pad};
+use crate::recording::{Ctl, DirectHttp, Payload, Request, Response, pad};
 use crate::replay::conn::call;
 use crate::replay::observed::Call;
 
@@ -19,11 +19,17 @@ impl Run<'_> {
 
     pub(super) async fn direct(&mut self, line: usize, direct: &DirectHttp) {
         let request = self.direct_request(&direct.request);
-        let status = direct.response["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        self.call(&self.server.dial.clone(), line, request, status).await;
+        let recorded = direct_response(&direct.response);
+        self.call(&self.server.dial.clone(), line, request, recorded).await;
     }
 
-    async fn call(&mut self, dial: &Arc<dyn Dial>, line: usize, request: Request, recorded: Option<u16>) {
+    async fn call(
+        &mut self,
+        dial: &Arc<dyn Dial>,
+        line: usize,
+        request: Request,
+        recorded: Option<Response>,
+    ) {
         let title = format!("{} {}", request.method, request.path);
         let mut answer = std::pin::pin!(call(&**dial, request));
         let answer = loop {
@@ -32,6 +38,10 @@ impl Run<'_> {
                 Some(arrival) = self.arrivals.recv() => self.arrive(arrival).await,
             }
         };
+        if let (Some(recorded), Ok(actual)) = (&recorded, &answer) {
+            self.observed.variables.learn(recorded, actual);
+        }
+        let recorded = recorded.map(|response| response.status);
         let actual = answer
             .map(|response| (response.status, response.content().text().unwrap_or_default().to_owned()))
             .map_err(|error| error.to_string());
@@ -79,5 +89,40 @@ impl Run<'_> {
             Payload::Abbreviated(short) => pad(&short.head, b"\"}]", length),
             Payload::Whole(_) => None,
         }
+    }
+}
+
+/// The recorded answer to a request around the proxy.
+fn direct_response(recorded: &Value) -> Option<Response> {
+    let status = recorded["status"].as_u64().and_then(|status| u16::try_from(status).ok())?;
+    let fields = recorded["headers"].as_object().into_iter().flatten();
+    let headers = fields.flat_map(|(name, value)| {
+        let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+        values.iter().filter_map(|value| Some((name.clone(), value.as_str()?.to_owned())))
+    });
+    Some(Response {
+        status,
+        reason: String::new(),
+        version: "HTTP/1.1".to_owned(),
+        headers: headers.collect(),
+        body: Payload::Whole(recorded["body"].as_str().unwrap_or_default().to_owned().into()),
+        gunzipped: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_recorded_answer_hands_out_what_later_requests_need() {
+        let recorded =
+            json!({"status": 200, "headers": {"set-cookie": ["s=1; path=/"]}, "body": "{\"csrf\":\"c\"}"});
+        let response = direct_response(&recorded).unwrap();
+        assert_eq!(response.header("set-cookie"), Some("s=1; path=/"));
+        assert_eq!(response.content().text(), Some("{\"csrf\":\"c\"}"));
+        assert_eq!(direct_response(&json!({"error": "ECONNREFUSED"})), None);
     }
 }

@@ -7,16 +7,21 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 
 use super::echo::range_from_one;
+use crate::serve::app::{Ctl, Membership, app};
 use crate::serve::term::Fields;
 
-pub(super) struct Bench<S>(PhantomData<S>);
+pub(super) struct Bench<S> {
+    _membership: Membership,
+    socket: PhantomData<S>,
+}
 
 impl<S: Socket> Channel for Bench<S> {
     type Socket = S;
-    type Info = ();
+    type Info = Ctl;
 
-    async fn join(_: Payload, _: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
-        Ok((Self(PhantomData), Payload::EMPTY))
+    async fn join(_: Payload, cx: &mut Context<Self>) -> Result<(Self, Payload), JoinError> {
+        let membership = app().enlist(cx.handle(), Self::TRAP_EXIT);
+        Ok((Self { _membership: membership, socket: PhantomData }, Payload::EMPTY))
     }
 
     async fn handle_in(

@@ -3,8 +3,10 @@
 mod actions;
 mod browser;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use phoenix_server::{Endpoint, Params};
 use serde_json::{Map, Value, json};
 
@@ -44,7 +46,22 @@ pub(super) async fn ctl(endpoint: &Endpoint, request: Request<'_>) -> Response<B
     });
     let no_cache = HeaderValue::from_static("max-age=0, private, must-revalidate");
     response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
+    if let Some(id) = request_id(request.headers) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     response
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// That of the request, if it is neither too short nor too long, or a new one; as `Plug.RequestId`.
+fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers.get(REQUEST_ID).filter(|id| (20..=200).contains(&id.len()));
+    given.cloned().or_else(|| {
+        let mut bytes = [0; 15];
+        getrandom::fill(&mut bytes).ok()?;
+        URL_SAFE.encode(bytes).try_into().ok()
+    })
 }
 
 async fn respond(endpoint: &Endpoint, request: &Request<'_>) -> Result<Response<Bytes>, Refusal> {
@@ -173,6 +190,24 @@ mod tests {
         {
             assert_eq!(call(method, path, "").await, (StatusCode::NOT_FOUND, detail.clone()));
         }
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_a_request_id() {
+        let endpoint = crate::serve::endpoint::endpoint().unwrap();
+        let mut ids = Vec::new();
+        for (given, path) in
+            [(None, "/ctl/ping"), (Some("short"), "/nope"), (Some("x".repeat(20).as_str()), "/")]
+        {
+            let mut headers = HeaderMap::new();
+            if let Some(given) = given {
+                headers.insert(REQUEST_ID, given.parse().unwrap());
+            }
+            let request = Request { method: &Method::GET, path, query: "", headers: &headers, body: b"" };
+            ids.push(ctl(&endpoint, request).await.headers()[REQUEST_ID].clone());
+        }
+        assert!(ids.iter().all(|id| id.len() == 20), "{ids:?}");
+        assert!(ids[0] != ids[1] && ids[2] == "x".repeat(20));
     }
 
     #[tokio::test]
