@@ -98,6 +98,10 @@ impl Transport for SessionTransport {
         }
     }
 
+    fn handled(&mut self) {
+        self.session.with(Live::acknowledge);
+    }
+
     fn poll_close(&mut self, _: &mut Context<'_>, _: Option<CloseCode>) -> Poll<()> {
         self.session.end(End::PeerClosed);
         Poll::Ready(())

@@ -1,4 +1,5 @@
 use bytes::{Buf, BufMut, Bytes};
+use thiserror::Error;
 
 use crate::Text;
 
@@ -11,7 +12,7 @@ pub enum Incoming {
     Binary(Bytes),
 }
 
-/// Whether a frame holds text or raw bytes; the value is the WebSocket opcode.
+/// What a frame holds; the value is the WebSocket opcode. Messages of channels are text or binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
@@ -19,7 +20,16 @@ pub enum Opcode {
     Text = 1,
     /// Raw bytes.
     Binary = 2,
+    /// A ping, from a socket without channels (FEATURES C14).
+    Ping = 9,
+    /// A pong, from a socket without channels (FEATURES C14).
+    Pong = 10,
 }
+
+/// A ping or pong with more than the 125 bytes that RFC 6455 §5.5 allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a ping or pong holds 125 bytes at most, not {0}")]
+pub struct ControlTooLong(pub usize);
 
 /// One encoded message: a complete unmasked WebSocket frame in shared bytes.
 ///
@@ -35,6 +45,9 @@ pub struct Frame {
 /// The longest header of an unmasked WebSocket frame.
 const MAX_HEADER: usize = 10;
 
+/// The longest payload of a ping or pong.
+const MAX_CONTROL: usize = 125;
+
 impl Frame {
     /// Encodes a text frame; `write` appends the UTF-8 text to the buffer it is given.
     ///
@@ -48,6 +61,22 @@ impl Frame {
         Self::build(Opcode::Binary, capacity, write)
     }
 
+    /// A ping with a payload, which may be empty (FEATURES C14).
+    ///
+    /// # Errors
+    /// [`ControlTooLong`] for more than 125 bytes.
+    pub fn ping(payload: impl AsRef<[u8]>) -> Result<Self, ControlTooLong> {
+        Self::control(Opcode::Ping, payload.as_ref())
+    }
+
+    /// A pong with a payload, which may be empty (FEATURES C14).
+    ///
+    /// # Errors
+    /// [`ControlTooLong`] for more than 125 bytes.
+    pub fn pong(payload: impl AsRef<[u8]>) -> Result<Self, ControlTooLong> {
+        Self::control(Opcode::Pong, payload.as_ref())
+    }
+
     /// The whole frame as a WebSocket server sends it.
     pub fn wire(&self) -> &Bytes {
         &self.wire
@@ -58,7 +87,7 @@ impl Frame {
         self.wire.slice(usize::from(self.header_len)..)
     }
 
-    /// Whether it is text or binary.
+    /// What it holds.
     pub fn opcode(&self) -> Opcode {
         self.opcode
     }
@@ -71,6 +100,13 @@ impl Frame {
     /// Never true: a frame has a header at least.
     pub fn is_empty(&self) -> bool {
         self.wire.is_empty()
+    }
+
+    fn control(opcode: Opcode, payload: &[u8]) -> Result<Self, ControlTooLong> {
+        if payload.len() > MAX_CONTROL {
+            return Err(ControlTooLong(payload.len()));
+        }
+        Ok(Self::build(opcode, payload.len(), |out| out.extend_from_slice(payload)))
     }
 
     fn build(opcode: Opcode, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
@@ -106,6 +142,52 @@ impl Frame {
     }
 }
 
+impl From<&str> for Frame {
+    fn from(text: &str) -> Self {
+        Self::text(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Frame {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<Text> for Frame {
+    fn from(text: Text) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(bytes: &[u8]) -> Self {
+        Self::binary(bytes.len(), |out| out.extend_from_slice(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(bytes: Vec<u8>) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(bytes: Bytes) -> Self {
+        bytes.as_ref().into()
+    }
+}
+
+impl From<Incoming> for Frame {
+    /// The frame that says the same.
+    fn from(incoming: Incoming) -> Self {
+        match incoming {
+            Incoming::Text(text) => text.into(),
+            Incoming::Binary(bytes) => bytes.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +203,23 @@ mod tests {
         for len in [0, 125, 126, 65535, 65536] {
             assert_eq!(frame(len).payload().len(), len);
         }
+    }
+
+    #[test]
+    fn control_frames_are_short() {
+        assert_eq!(&Frame::ping("").unwrap().wire()[..], [0x89, 0]);
+        assert_eq!(&Frame::pong("abc").unwrap().wire()[..], b"\x8a\x03abc");
+        assert_eq!(Frame::ping([0; 125]).unwrap().len(), 127);
+        assert_eq!(Frame::pong([0; 126]), Err(ControlTooLong(126)));
+    }
+
+    #[test]
+    fn what_is_echoed_is_what_came() {
+        assert_eq!(&Frame::from(Incoming::Text("héllo".into())).wire()[..], b"\x81\x06h\xc3\xa9llo");
+        assert_eq!(
+            &Frame::from(Incoming::Binary(Bytes::from_static(&[0, 255]))).wire()[..],
+            [0x82, 2, 0, 255]
+        );
     }
 
     #[test]

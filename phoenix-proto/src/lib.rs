@@ -59,7 +59,7 @@ mod serializer;
 pub mod server;
 mod text;
 
-pub use frame::{Frame, Incoming, Opcode};
+pub use frame::{ControlTooLong, Frame, Incoming, Opcode};
 pub use json::{Json, SyntaxError};
 pub use message::{Broadcast, Event, Message, Reply, Status, Topic, is_reserved_event};
 pub use payload::{Payload, PayloadError};

@@ -163,7 +163,8 @@ fn binary_is_refused() {
     let binary = |data: &'static [u8]| Frame::binary(data.len(), |out| out.extend_from_slice(data));
     assert_eq!(bench.session.push(binary(b"\x01\xff")), Err(PushError::Binary));
     assert_eq!(bench.session.push(binary(b"\x01\x02")), Err(PushError::Binary));
-    assert_eq!(bench.session.dropped(), 2);
+    assert_eq!(bench.session.push(Frame::ping("").unwrap()), Err(PushError::Control));
+    assert_eq!(bench.session.dropped(), 3);
     bench.poll();
     assert_eq!(bench.answers(), []);
 }

@@ -19,7 +19,7 @@ pub struct SocketInfo {
     pub socket: &'static str,
     /// The name of the transport.
     pub transport: &'static str,
-    /// What [`Socket::id`](crate::Socket::id) returned.
+    /// What [`Socket::id`](crate::Socket::id) or [`RawSocket::id`](crate::RawSocket::id) returned.
     pub id: Option<Arc<str>>,
     pub(crate) inbox: Weak<Inbox>,
 }
@@ -39,7 +39,7 @@ pub enum InspectError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SocketInfo {
-    /// The channels of the connection at this moment (FEATURES P4).
+    /// The channels of the connection at this moment (FEATURES P4); none for a [`RawSocket`](crate::RawSocket).
     ///
     /// # Errors
     /// [`InspectError`].

@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use phoenix_proto::server::{ChannelId, CloseReason};
-use phoenix_proto::{EncodeError, Message, Payload, Ref, Reply, Serializer, Status, Text, is_reserved_event};
+use phoenix_proto::{
+    EncodeError, Message, Payload, Ref, Reply, Serializer, Status, Text, V2, is_reserved_event,
+};
 use thiserror::Error;
 
 use crate::inbox::{Gone, Inbox, Item};
@@ -70,6 +72,28 @@ impl From<BroadcastError> for SendError {
 }
 
 impl Link {
+    /// The link of a connection that has no channels.
+    pub(crate) fn without_channel(
+        inbox: Arc<Inbox>,
+        pubsub: PubSub,
+        transport: &'static str,
+        diagnostics: Arc<Diagnostics>,
+    ) -> Self {
+        Self {
+            inbox,
+            channel: ChannelId::NONE,
+            subscriber: SubscriberId::next(),
+            topic: Text::default(),
+            join_ref: None,
+            // For messages of channels, of which there are none.
+            serializer: Arc::new(V2),
+            pubsub,
+            transport,
+            diagnostics,
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
     pub(crate) fn push(&self, event: &str, payload: Payload) -> Result<(), SendError> {
         if is_reserved_event(event) {
             return Err(SendError::ReservedEvent(event.to_owned()));

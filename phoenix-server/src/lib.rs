@@ -85,6 +85,7 @@ mod http_facts;
 mod inbox;
 mod presence;
 mod pubsub;
+mod raw;
 mod refused;
 mod registry;
 mod runner;
@@ -123,10 +124,11 @@ pub use pubsub::{
     LocalEngine, NodeName, Outbox, Port, PubSub, PubSubBuilder, PubSubStats, Publication, PublishError,
     Route, Subscription, SubscriptionError, keep_connected,
 };
+pub use raw::{Close, RawContext, RawFlow, RawHandle, RawSocket};
 pub use refused::Refused;
 pub use socket::{Router, Socket};
 pub use telemetry::{ChannelHandledIn, ChannelJoined, EndpointInit, SocketConnected, SocketDrain, Telemetry};
-pub use transport::{Disconnect, Outgoing, Transport};
+pub use transport::{Control, Disconnect, Outgoing, RawIncoming, Transport};
 pub use websocket::DeflateOptions;
 
 pub use phoenix_proto::presence::{
@@ -137,6 +139,6 @@ pub use phoenix_proto::server::{ChannelInfo, ChannelStatus, CloseCode};
 pub use tracing::level_filters::LevelFilter;
 
 pub use phoenix_proto::{
-    Broadcast, EncodeError, Event, Frame, Incoming, Json, Opcode, PatternError, Payload, PayloadError, Ref,
-    Requirement, Serializer, Serializers, Status, Text, V1, V2,
+    Broadcast, ControlTooLong, EncodeError, Event, Frame, Incoming, Json, Opcode, PatternError, Payload,
+    PayloadError, Ref, Requirement, Serializer, Serializers, Status, Text, V1, V2,
 };

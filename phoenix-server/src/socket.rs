@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use phoenix_proto::{PatternError, Payload, RouteId, Routes};
 
 use crate::handle::Link;
+use crate::raw::RawHandler;
 use crate::runner::{self, Callback};
 use crate::{Channel, ConnectInfo, Context, Refused};
 
@@ -77,7 +78,24 @@ impl<S: Socket> Router<S> {
     }
 }
 
-/// A socket type without its type: what an endpoint mounts.
+/// What an endpoint mounts.
+#[derive(Clone)]
+pub(crate) enum Mounted {
+    Channels(Arc<dyn Handler>),
+    Raw(Arc<dyn RawHandler>),
+}
+
+impl Mounted {
+    /// The type of the socket, for people to read.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Channels(handler) => handler.name(),
+            Self::Raw(handler) => handler.name(),
+        }
+    }
+}
+
+/// A socket type without its type.
 pub(crate) trait Handler: Send + Sync {
     /// The type of the socket, for people to read.
     fn name(&self) -> &'static str;

@@ -74,8 +74,8 @@ pub struct SocketConnected<'a> {
     pub socket: &'static str,
     /// The name of the transport.
     pub transport: &'static str,
-    /// The name of the serializer.
-    pub serializer: &'a str,
+    /// The name of the serializer; `None` for a socket without channels.
+    pub serializer: Option<&'a str>,
     /// The parameters as they were sent.
     pub params: &'a Params,
     /// Whether the connection was accepted.
@@ -226,7 +226,7 @@ impl Diagnostics {
         watch: &Stopwatch,
         socket: &'static str,
         transport: &'static str,
-        serializer: &str,
+        serializer: Option<&str>,
         params: &Params,
         accepted: bool,
     ) {

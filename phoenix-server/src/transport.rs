@@ -9,8 +9,7 @@ use phoenix_proto::{Frame, Incoming};
 use crate::End;
 use crate::inbox::Load;
 
-/// Carries the frames of one connection: a WebSocket, a long-poll session, or anything of your own
-/// (FEATURES C21, C22).
+/// Carries the frames of one connection: a WebSocket, a long-poll session, or anything of your own (FEATURES C22).
 ///
 /// [`Accepted::run`](crate::Accepted::run) drives it. All methods are polled by one task; a `Pending` must
 /// leave the task's waker behind, as in every `poll` function.
@@ -38,6 +37,52 @@ pub trait Transport: Unpin {
     /// Says good-bye with a close code and closes the connection; polled until it is ready, a few seconds at
     /// most.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: Option<CloseCode>) -> Poll<()>;
+
+    /// As [`poll_receive`](Self::poll_receive), for a [`RawSocket`](crate::RawSocket): with pings and pongs in their order
+    /// among the messages (FEATURES G8). A ping is not to be answered; that is done when its turn has come.
+    ///
+    /// By default it is `poll_receive`, for transports that have no such thing.
+    ///
+    /// # Errors
+    /// As those of `poll_receive`.
+    fn poll_receive_raw(
+        &mut self,
+        cx: &mut Context<'_>,
+        incoming: &mut Vec<RawIncoming>,
+    ) -> Poll<Result<(), Disconnect>> {
+        let mut messages = Vec::new();
+        let polled = self.poll_receive(cx, &mut messages);
+        incoming.extend(messages.into_iter().map(RawIncoming::Message));
+        polled
+    }
+
+    /// As [`poll_close`](Self::poll_close), with a reason for people to read, which by default is left out.
+    fn poll_close_with(&mut self, cx: &mut Context<'_>, code: CloseCode, reason: &str) -> Poll<()> {
+        let _ = reason;
+        self.poll_close(cx, Some(code))
+    }
+
+    /// A [`RawSocket`](crate::RawSocket) has stopped: what was received is handled, though nothing more is asked for.
+    /// For transports that acknowledge; by default nothing.
+    fn handled(&mut self) {}
+}
+
+/// What arrives for a socket without channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawIncoming {
+    /// A whole message.
+    Message(Incoming),
+    /// A ping or pong.
+    Control(Control),
+}
+
+/// A control frame of a WebSocket, but for the one that closes it (FEATURES C6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// A ping with its payload.
+    Ping(Bytes),
+    /// A pong with its payload.
+    Pong(Bytes),
 }
 
 /// Why a transport can receive no more.
@@ -48,25 +93,32 @@ pub struct Disconnect {
     pub end: End,
     /// The close code to send, if the peer can still be told.
     pub code: Option<CloseCode>,
+    /// The code in the peer's own close frame.
+    pub peer_code: Option<CloseCode>,
 }
 
 impl Disconnect {
     /// The peer is gone without a word.
-    pub const GONE: Self = Self { end: End::PeerClosed, code: None };
+    pub const GONE: Self = Self { end: End::PeerClosed, code: None, peer_code: None };
 
     /// The connection is over for a reason that the peer cannot be told.
     pub fn silent(end: End) -> Self {
-        Self { end, code: None }
+        Self { end, ..Self::GONE }
     }
 
     /// The peer said good-bye, and is answered with a code.
     pub fn closed(code: CloseCode) -> Self {
-        Self { end: End::LocalClosed, code: Some(code) }
+        Self { end: End::LocalClosed, code: Some(code), ..Self::GONE }
+    }
+
+    /// The same with the code that the peer has sent, for [`RawContext::close_code`](crate::RawContext::close_code).
+    pub fn closed_by(code: CloseCode, peer_code: Option<CloseCode>) -> Self {
+        Self { peer_code, ..Self::closed(code) }
     }
 
     /// The peer broke the rules, and is told by a code.
     pub fn violation(code: CloseCode) -> Self {
-        Self { end: End::ProtocolError, code: Some(code) }
+        Self { end: End::ProtocolError, code: Some(code), ..Self::GONE }
     }
 }
 

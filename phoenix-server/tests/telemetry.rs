@@ -105,7 +105,7 @@ impl Telemetry for Notes {
     fn socket_connected(&self, event: &SocketConnected<'_>) {
         let SocketConnected { socket, transport, serializer, accepted, duration, .. } = event;
         let socket = short(socket);
-        let params = event.filtered_params();
+        let (serializer, params) = (serializer.unwrap_or("-"), event.filtered_params());
         self.add(format!("connected {socket} {transport} {serializer} {accepted} {duration:.0?} {params}"));
         assert_eq!(event.params.text("vsn"), Some("2.0.0"));
     }

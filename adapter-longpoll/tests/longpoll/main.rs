@@ -2,6 +2,7 @@
 
 mod lost;
 mod posts;
+mod raw;
 mod relay;
 mod requests;
 mod sessions;

@@ -391,6 +391,7 @@ mod tests {
         let incoming = match frame.opcode() {
             crate::Opcode::Text => Incoming::Text(Text::from_utf8(frame.payload()).unwrap()),
             crate::Opcode::Binary => Incoming::Binary(frame.payload()),
+            other => panic!("no message: {other:?}"),
         };
         ClientSerializer::decode(&V2, incoming).unwrap()
     }

@@ -60,6 +60,9 @@ pub enum PushError {
     /// It is binary, which no JSON string can hold.
     #[error("a binary message cannot be long-polled")]
     Binary,
+    /// It is a ping or pong, which only a WebSocket knows.
+    #[error("a ping or pong cannot be long-polled")]
+    Control,
     /// There is no more room.
     #[error("too much waits for the client")]
     Full,
@@ -189,7 +192,7 @@ impl Session {
     /// Keeps a frame for the client, or hands it to the poll that waits.
     ///
     /// A binary frame is refused: phoenix.js could not read it, and of one that is not UTF-8 no answer could be made
-    /// (quirk Q16).
+    /// (quirk Q16). So is a ping or pong.
     ///
     /// # Errors
     /// [`PushError`]. With [`Overflow::End`] the session has [ended](Self::ended) after [`PushError::Full`].
@@ -198,6 +201,8 @@ impl Session {
             PushError::Over
         } else if frame.opcode() == Opcode::Binary {
             PushError::Binary
+        } else if frame.opcode() != Opcode::Text {
+            PushError::Control
         } else if !self.has_room(&frame) {
             if self.config.overflow == Overflow::End {
                 self.end(Ended::Overflow);

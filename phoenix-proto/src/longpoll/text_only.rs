@@ -41,7 +41,7 @@ impl Serializer for TextOnly {
 fn text(frame: Frame) -> Result<Frame, EncodeError> {
     match frame.opcode() {
         Opcode::Text => Ok(frame),
-        Opcode::Binary => Err(EncodeError::TextOnly),
+        Opcode::Binary | Opcode::Ping | Opcode::Pong => Err(EncodeError::TextOnly),
     }
 }
 

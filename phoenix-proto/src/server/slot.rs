@@ -136,6 +136,9 @@ impl Slots {
 }
 
 impl ChannelId {
+    /// No channel, for connections of sockets that have none: what is sent for it goes nowhere.
+    pub const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+
     /// A small number that no other live channel of the connection has, to index a table with.
     pub fn slot(self) -> usize {
         self.slot as usize

@@ -272,6 +272,7 @@ impl<'a> App<'a> {
             let payload = frame.payload();
             let (sent, shown) = match frame.opcode() {
                 Opcode::Binary => (Sent::Binary(payload.to_vec()), hex(&payload)),
+                Opcode::Ping | Opcode::Pong => panic!("no message: {frame:?}"),
                 Opcode::Text => (
                     Sent::Text(serde_json::from_slice(&payload).expect("frames hold valid JSON")),
                     shortened(std::str::from_utf8(&payload).expect("text frames hold UTF-8")),

@@ -172,6 +172,7 @@ impl Bench {
             written.push(match frame.opcode() {
                 Opcode::Text => serde_json::from_slice(&frame.payload()).expect("frames hold valid JSON"),
                 Opcode::Binary => hex(&frame.payload()).into(),
+                other => panic!("no message: {other:?}"),
             });
         }
         let expected = frames.map(|frame| match frame.strip_prefix("hex:") {

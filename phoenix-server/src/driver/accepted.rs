@@ -6,11 +6,13 @@ use std::time::Duration;
 use phoenix_proto::server::{Config, Connection};
 use phoenix_proto::{Routes, Serializer};
 
-use super::connection::Driver;
+use super::Driver;
+use super::connection::ChannelDriver;
+use super::raw::{RawDriver, RawParts};
 use super::timer::now;
 use crate::Transport;
 use crate::inbox::Inbox;
-use crate::pubsub::{PubSub, SubscriberId, Target};
+use crate::pubsub::{PubSub, SubscriberId, Target, TopicGuard};
 use crate::registry::Registration;
 use crate::socket::Connected;
 use crate::telemetry::Diagnostics;
@@ -20,7 +22,12 @@ use crate::telemetry::Diagnostics;
 /// It becomes a task by [`run`](Self::run); dropped instead, it never was.
 #[must_use = "an accepted connection does nothing until it is run"]
 pub struct Accepted {
-    parts: AcceptedParts,
+    kind: Kind,
+}
+
+enum Kind {
+    Channels(AcceptedParts),
+    Raw(RawParts),
 }
 
 pub(crate) struct AcceptedParts {
@@ -64,34 +71,58 @@ impl Default for Timeouts {
 
 impl Accepted {
     pub(crate) fn new(parts: AcceptedParts) -> Self {
-        Self { parts }
+        Self { kind: Kind::Channels(parts) }
     }
 
-    /// Alive as long as the connection or one of its channels is.
+    /// A connection of a socket without channels.
+    pub(crate) fn raw(parts: RawParts) -> Self {
+        Self { kind: Kind::Raw(parts) }
+    }
+
+    /// Alive as long as the connection or one of its channels is; never for a socket without channels.
     pub(crate) fn watch(&self) -> Weak<dyn Any + Send + Sync> {
-        self.parts.socket.watch()
+        match &self.kind {
+            Kind::Channels(parts) => parts.socket.watch(),
+            Kind::Raw(_) => Weak::<()>::new(),
+        }
     }
 
     /// Connects the session with a transport. The future it returns is the connection: it ends when the
     /// connection has, and dropping it cuts the connection.
     pub fn run<T: Transport>(self, transport: T) -> Driver<T> {
-        let parts = self.parts;
-        let id_subscription = parts.id.as_deref().map(|id| {
-            let target = Target::Connection { inbox: Arc::clone(&parts.inbox) };
-            parts.pubsub.attach(id.into(), SubscriberId::next(), target)
-        });
-        let machine = Connection::new(
-            parts.config.clone(),
-            Arc::clone(&parts.routes),
-            Arc::clone(&parts.serializer),
-            now(),
-        );
-        Driver::new(parts, machine, id_subscription, transport)
+        match self.kind {
+            Kind::Channels(parts) => Driver::channels(run_channels(parts, transport)),
+            Kind::Raw(parts) => {
+                let subscription = subscribe_to_id(parts.id.as_deref(), &parts.inbox, &parts.pubsub);
+                Driver::raw(RawDriver::new(parts, subscription, transport))
+            }
+        }
     }
+}
+
+fn run_channels<T: Transport>(parts: AcceptedParts, transport: T) -> ChannelDriver<T> {
+    let id_subscription = subscribe_to_id(parts.id.as_deref(), &parts.inbox, &parts.pubsub);
+    let machine = Connection::new(
+        parts.config.clone(),
+        Arc::clone(&parts.routes),
+        Arc::clone(&parts.serializer),
+        now(),
+    );
+    ChannelDriver::new(parts, machine, id_subscription, transport)
+}
+
+/// Lets the connection be disconnected by its id.
+fn subscribe_to_id(id: Option<&str>, inbox: &Arc<Inbox>, pubsub: &PubSub) -> Option<TopicGuard> {
+    let target = Target::Connection { inbox: Arc::clone(inbox) };
+    id.map(|id| pubsub.attach(id.into(), SubscriberId::next(), target))
 }
 
 impl fmt::Debug for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accepted").field("transport", &self.parts.transport).finish_non_exhaustive()
+        let transport = match &self.kind {
+            Kind::Channels(parts) => parts.transport,
+            Kind::Raw(parts) => parts.transport,
+        };
+        f.debug_struct("Accepted").field("transport", &transport).finish_non_exhaustive()
     }
 }

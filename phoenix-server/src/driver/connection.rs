@@ -21,13 +21,9 @@ use crate::pubsub::TopicGuard;
 use crate::runner::Work;
 use crate::transport::{Outgoing, Transport};
 
-/// A running connection: a future that moves frames between its transport, the protocol and the channels
+/// A running connection with channels: a future that moves frames between its transport, the protocol and the channels
 /// until the connection ends.
-///
-/// Wait direction: the driver waits for the transport and for the callbacks of its channels; nothing waits
-/// for the driver.
-#[must_use = "a connection does nothing unless it is polled"]
-pub struct Driver<T: Transport> {
+pub(super) struct ChannelDriver<T: Transport> {
     parts: AcceptedParts,
     machine: Connection,
     channels: Channels,
@@ -71,7 +67,7 @@ thread_local! {
     static OUTGOING: Cell<Outgoing> = const { Cell::new(Outgoing::new()) };
 }
 
-impl<T: Transport> Driver<T> {
+impl<T: Transport> ChannelDriver<T> {
     pub(super) fn new(
         parts: AcceptedParts,
         machine: Connection,
@@ -92,8 +88,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// The transport, for a framework that moves its bytes.
-    pub fn transport_mut(&mut self) -> &mut T {
+    pub(super) fn transport_mut(&mut self) -> &mut T {
         &mut self.transport
     }
 
@@ -329,7 +324,7 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-impl<T: Transport> Future for Driver<T> {
+impl<T: Transport> Future for ChannelDriver<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -343,7 +338,7 @@ impl<T: Transport> Future for Driver<T> {
     }
 }
 
-impl<T: Transport> Drop for Driver<T> {
+impl<T: Transport> Drop for ChannelDriver<T> {
     fn drop(&mut self) {
         if matches!(self.state, State::Open) {
             self.end(End::PeerClosed);
@@ -351,7 +346,7 @@ impl<T: Transport> Drop for Driver<T> {
     }
 }
 
-impl<T: Transport> fmt::Debug for Driver<T> {
+impl<T: Transport> fmt::Debug for ChannelDriver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("transport", &self.parts.transport).finish_non_exhaustive()
     }

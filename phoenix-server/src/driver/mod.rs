@@ -2,12 +2,16 @@
 
 mod accepted;
 mod channels;
+mod closing;
 mod connection;
+mod dispatch;
+mod raw;
 mod timer;
 mod websocket;
 
 pub use accepted::Accepted;
 pub(crate) use accepted::{AcceptedParts, Timeouts};
-pub use connection::Driver;
+pub use dispatch::Driver;
+pub(crate) use raw::RawParts;
 pub(crate) use timer::now;
 pub use websocket::WebSocket;

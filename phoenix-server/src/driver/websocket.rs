@@ -8,7 +8,7 @@ use phoenix_proto::server::CloseCode;
 use phoenix_proto::{Incoming, Opcode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::transport::{Disconnect, Outgoing, Transport};
+use crate::transport::{Control, Disconnect, Outgoing, RawIncoming, Transport};
 use crate::websocket::{
     self, Deflater, Event, Input, ProtocolError, Reader, close_answer, close_frame, pong_frame,
 };
@@ -74,22 +74,47 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         &mut self.io
     }
 
-    fn parse(&mut self, bytes: &mut [u8], incoming: &mut Vec<Incoming>) -> Result<(), Disconnect> {
+    fn parse(&mut self, bytes: &mut [u8], incoming: &mut impl Sink) -> Result<(), Disconnect> {
         let mut input = Input::new(bytes);
         loop {
             match self.reader.next_event(&mut input) {
                 Ok(None) => return Ok(()),
-                Ok(Some(Event::Text(text))) => incoming.push(Incoming::Text(text.into())),
-                Ok(Some(Event::Binary(data))) => incoming.push(Incoming::Binary(data)),
-                Ok(Some(Event::Ping(payload))) => self.buffer.extend_from_slice(&pong_frame(&payload)),
-                Ok(Some(Event::Pong(_))) => {}
-                Ok(Some(Event::Close(code))) => return Err(Disconnect::closed(close_answer(code))),
+                Ok(Some(Event::Text(text))) => incoming.message(Incoming::Text(text.into())),
+                Ok(Some(Event::Binary(data))) => incoming.message(Incoming::Binary(data)),
+                Ok(Some(Event::Ping(payload))) => {
+                    if let Some(payload) = incoming.ping(payload) {
+                        self.buffer.extend_from_slice(&pong_frame(&payload));
+                    }
+                }
+                Ok(Some(Event::Pong(payload))) => incoming.pong(payload),
+                Ok(Some(Event::Close(code))) => {
+                    return Err(Disconnect::closed_by(close_answer(code), code));
+                }
                 Err(error) => {
                     tracing::info!(%error, "WebSocket protocol error");
                     return Err(violation(error));
                 }
             }
         }
+    }
+
+    #[inline]
+    fn receive(&mut self, cx: &mut Context<'_>, incoming: &mut impl Sink) -> Poll<Result<(), Disconnect>> {
+        if !self.read_ahead.is_empty() {
+            let mut bytes = std::mem::take(&mut self.read_ahead).to_vec();
+            return Poll::Ready(self.parse(&mut bytes, incoming));
+        }
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut read)) {
+                Ok(()) if read.filled().is_empty() => Poll::Ready(Err(Disconnect::GONE)),
+                Ok(()) => Poll::Ready(self.parse(read.filled_mut(), incoming)),
+                Err(error) => {
+                    tracing::debug!(%error, "read failed");
+                    Poll::Ready(Err(Disconnect::GONE))
+                }
+            }
+        })
     }
 
     /// Writes the buffer; ready when it is empty.
@@ -141,9 +166,51 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             let opcode = match frame.opcode() {
                 Opcode::Text => websocket::Opcode::Text,
                 Opcode::Binary => websocket::Opcode::Binary,
+                Opcode::Ping | Opcode::Pong => {
+                    self.buffer.extend_from_slice(frame.wire());
+                    continue;
+                }
             };
             self.buffer.extend_from_slice(&deflater.frame(opcode, &frame.payload()));
         }
+    }
+}
+
+/// Where what is read goes.
+trait Sink {
+    fn message(&mut self, message: Incoming);
+
+    /// Gives back the payload of a ping that is to be answered at once.
+    fn ping(&mut self, payload: Bytes) -> Option<Bytes>;
+
+    fn pong(&mut self, payload: Bytes);
+}
+
+/// Channels know nothing of pings and pongs.
+impl Sink for Vec<Incoming> {
+    fn message(&mut self, message: Incoming) {
+        self.push(message);
+    }
+
+    fn ping(&mut self, payload: Bytes) -> Option<Bytes> {
+        Some(payload)
+    }
+
+    fn pong(&mut self, _: Bytes) {}
+}
+
+impl Sink for Vec<RawIncoming> {
+    fn message(&mut self, message: Incoming) {
+        self.push(RawIncoming::Message(message));
+    }
+
+    fn ping(&mut self, payload: Bytes) -> Option<Bytes> {
+        self.push(RawIncoming::Control(Control::Ping(payload)));
+        None
+    }
+
+    fn pong(&mut self, payload: Bytes) {
+        self.push(RawIncoming::Control(Control::Pong(payload)));
     }
 }
 
@@ -157,21 +224,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WebSocket<IO> {
         cx: &mut Context<'_>,
         incoming: &mut Vec<Incoming>,
     ) -> Poll<Result<(), Disconnect>> {
-        if !self.read_ahead.is_empty() {
-            let mut bytes = std::mem::take(&mut self.read_ahead).to_vec();
-            return Poll::Ready(self.parse(&mut bytes, incoming));
-        }
-        READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut read = ReadBuf::new(buffer);
-            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut read)) {
-                Ok(()) if read.filled().is_empty() => Poll::Ready(Err(Disconnect::GONE)),
-                Ok(()) => Poll::Ready(self.parse(read.filled_mut(), incoming)),
-                Err(error) => {
-                    tracing::debug!(%error, "read failed");
-                    Poll::Ready(Err(Disconnect::GONE))
-                }
-            }
-        })
+        self.receive(cx, incoming)
+    }
+
+    fn poll_receive_raw(
+        &mut self,
+        cx: &mut Context<'_>,
+        incoming: &mut Vec<RawIncoming>,
+    ) -> Poll<Result<(), Disconnect>> {
+        self.receive(cx, incoming)
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<io::Result<()>> {
@@ -194,11 +255,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WebSocket<IO> {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, code: Option<CloseCode>) -> Poll<()> {
+        match code {
+            Some(code) => self.poll_close_with(cx, code, ""),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn poll_close_with(&mut self, cx: &mut Context<'_>, code: CloseCode, reason: &str) -> Poll<()> {
         loop {
             match self.closing {
                 Closing::Open => {
-                    let Some(code) = code else { return Poll::Ready(()) };
-                    self.buffer.extend_from_slice(&close_frame(code));
+                    self.buffer.extend_from_slice(&close_frame(code, reason));
                     self.closing = Closing::Flush;
                 }
                 Closing::Flush => {
@@ -214,7 +281,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport for WebSocket<IO> {
                     self.closing = Closing::Linger;
                 }
                 Closing::Linger => {
-                    let lingers = code == Some(CloseCode::TOO_BIG);
+                    let lingers = code == CloseCode::TOO_BIG;
                     let read = READ_BUFFER.with_borrow_mut(|buffer| {
                         let mut read = ReadBuf::new(buffer);
                         let polled = Pin::new(&mut self.io).poll_read(cx, &mut read);

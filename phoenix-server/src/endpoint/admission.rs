@@ -11,7 +11,7 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 
 use super::{EndpointError, SocketOptions, TransportOptions};
-use crate::driver::{Accepted, AcceptedParts, Timeouts};
+use crate::driver::{Accepted, AcceptedParts, RawParts, Timeouts};
 use crate::http_facts::{
     CheckOrigin, ConnectInfo, ConnectInfoKey, HttpRequest, Negotiation, OriginRefused, Params, ParamsError,
     PathParams, UnixMillis, VsnNotText,
@@ -19,9 +19,9 @@ use crate::http_facts::{
 use crate::inbox::Inbox;
 use crate::pubsub::PubSub;
 use crate::refused::{empty, error_page};
-use crate::registry::Registry;
-use crate::socket::{Connected, Handler};
-use crate::telemetry::{Diagnostics, log_at};
+use crate::registry::{Registration, Registry};
+use crate::socket::Mounted;
+use crate::telemetry::{Diagnostics, Stopwatch, log_at};
 use crate::testing::TRANSPORT;
 use crate::{QueueLimits, Refused};
 
@@ -29,7 +29,7 @@ use crate::{QueueLimits, Refused};
 /// the socket.
 pub(super) struct Admission {
     transport: &'static str,
-    handler: Arc<dyn Handler>,
+    handler: Mounted,
     options: TransportOptions,
     check_origin: CheckOrigin,
     url_host: String,
@@ -44,7 +44,7 @@ pub(super) struct Admission {
 /// What the transports of a mount share.
 #[derive(Clone)]
 pub(super) struct Shared<'a> {
-    pub(super) handler: &'a Arc<dyn Handler>,
+    pub(super) handler: &'a Mounted,
     pub(super) socket: &'a SocketOptions,
     pub(super) endpoint: &'a EndpointDefaults<'a>,
     pub(super) registry: &'a Arc<Registry>,
@@ -128,7 +128,7 @@ impl Admission {
         config.idle_timeout = options.timeout;
         Ok(Self {
             transport,
-            handler: Arc::clone(shared.handler),
+            handler: shared.handler.clone(),
             log: options.log.unwrap_or(shared.socket.log),
             timeouts: Timeouts {
                 write: options.write_timeout,
@@ -192,30 +192,62 @@ impl Admission {
         if self.registry.is_draining() {
             return Err(AcceptError::Draining);
         }
-        let serializer = self.serializer(&params)?;
         let connect_info = &self.options.connect_info;
-        let info = match negotiation {
+        let info = |params| match negotiation {
             Some(negotiation) => connect_info.for_websocket(request, params, negotiation, unix_now()),
             None => connect_info.for_longpoll(request, params, unix_now()),
         };
-        let (socket, id) = self.ask(info, &*serializer).await?;
-        let id: Option<Arc<str>> = id.map(Into::into);
-        let inbox = Arc::new(Inbox::new(self.queue.clone()));
-        let span = tracing::info_span!("socket", transport = self.transport, id = id.as_deref());
-        Ok(Accepted::new(AcceptedParts {
-            registration: self.registry.register(Arc::clone(&inbox), self.transport, id.clone()),
-            routes: Arc::clone(self.handler.routes()),
-            config: self.config.clone(),
-            timeouts: self.timeouts.clone(),
-            pubsub: pubsub.clone(),
-            diagnostics: Arc::clone(&self.diagnostics),
-            transport: self.transport,
-            socket,
-            id,
-            serializer,
-            inbox,
-            span,
-        }))
+        match &self.handler {
+            Mounted::Channels(handler) => {
+                let serializer = self.serializer(&params)?;
+                let info = info(params);
+                let watch = self.watch(&info, Some(serializer.name()));
+                let asking = async {
+                    let socket = Arc::clone(handler).connect(info).await?;
+                    let id = socket.id();
+                    Ok((socket, id))
+                };
+                let (socket, id) = self.ask(asking, watch).await?;
+                let Begun { id, inbox, registration, span } = self.begin(id);
+                Ok(Accepted::new(AcceptedParts {
+                    routes: Arc::clone(handler.routes()),
+                    config: self.config.clone(),
+                    timeouts: self.timeouts.clone(),
+                    pubsub: pubsub.clone(),
+                    diagnostics: Arc::clone(&self.diagnostics),
+                    transport: self.transport,
+                    socket,
+                    id,
+                    serializer,
+                    registration,
+                    inbox,
+                    span,
+                }))
+            }
+            Mounted::Raw(handler) => {
+                let info = info(params);
+                let watch = self.watch(&info, None);
+                let asking = async {
+                    let socket = handler.connect(info).await?;
+                    let id = socket.id();
+                    Ok((socket, id))
+                };
+                let (socket, id) = self.ask(asking, watch).await?;
+                let Begun { id, inbox, registration, span } = self.begin(id);
+                Ok(Accepted::raw(RawParts {
+                    idle_timeout: self.options.timeout,
+                    timeouts: self.timeouts.clone(),
+                    pubsub: pubsub.clone(),
+                    diagnostics: Arc::clone(&self.diagnostics),
+                    transport: self.transport,
+                    socket,
+                    id,
+                    registration,
+                    inbox,
+                    span,
+                }))
+            }
+        }
     }
 
     fn serializer(&self, params: &Params) -> Result<Arc<dyn Serializer>, AcceptError> {
@@ -223,46 +255,59 @@ impl Admission {
         Ok(self.options.serializers.negotiate(vsn).inspect_err(warn)?)
     }
 
-    async fn ask(
-        &self,
-        info: ConnectInfo,
-        serializer: &dyn Serializer,
-    ) -> Result<(Arc<dyn Connected>, Option<String>), AcceptError> {
-        let watch = self.diagnostics.stopwatch(self.log).map(|watch| (watch, info.params.clone()));
-        let told = |accepted| {
-            if let Some((watch, params)) = &watch {
-                let (socket, serializer) = (self.handler.name(), serializer.name());
-                self.diagnostics.socket_connected(
-                    watch,
-                    socket,
-                    self.transport,
-                    serializer,
-                    params,
-                    accepted,
-                );
-            }
-        };
-        let handler = Arc::clone(&self.handler);
-        let asking = async move {
-            let socket = handler.connect(info).await?;
-            let id = socket.id();
-            Ok((socket, id))
-        };
-        match AssertUnwindSafe(asking).catch_unwind().await {
-            Ok(Ok(connected)) => {
-                told(true);
-                Ok(connected)
-            }
-            Ok(Err(refused)) => {
-                told(false);
-                Err(AcceptError::Refused(refused))
-            }
-            Err(_) => {
-                tracing::error!(transport = self.transport, "connect panicked");
-                Err(AcceptError::Panicked)
-            }
-        }
+    /// What is told of an attempt to connect, if somebody wants to hear of it.
+    fn watch<'a>(&self, info: &ConnectInfo, serializer: Option<&'a str>) -> Option<Watch<'a>> {
+        let stopwatch = self.diagnostics.stopwatch(self.log)?;
+        Some(Watch { stopwatch, serializer, params: info.params.clone() })
     }
+
+    /// Asks the socket.
+    async fn ask<S>(
+        &self,
+        asking: impl Future<Output = Result<S, Refused>>,
+        watch: Option<Watch<'_>>,
+    ) -> Result<S, AcceptError> {
+        let asked = AssertUnwindSafe(asking).catch_unwind().await;
+        if let (Some(Watch { stopwatch, serializer, params }), Ok(answer)) = (&watch, &asked) {
+            self.diagnostics.socket_connected(
+                stopwatch,
+                self.handler.name(),
+                self.transport,
+                *serializer,
+                params,
+                answer.is_ok(),
+            );
+        }
+        let answer = asked.map_err(|_| {
+            tracing::error!(transport = self.transport, "connect panicked");
+            AcceptError::Panicked
+        })?;
+        answer.map_err(AcceptError::Refused)
+    }
+
+    /// Makes a connection of one that was accepted.
+    fn begin(&self, id: Option<String>) -> Begun {
+        let id: Option<Arc<str>> = id.map(Into::into);
+        let inbox = Arc::new(Inbox::new(self.queue.clone()));
+        let span = tracing::info_span!("socket", transport = self.transport, id = id.as_deref());
+        let registration = self.registry.register(Arc::clone(&inbox), self.transport, id.clone());
+        Begun { id, inbox, registration, span }
+    }
+}
+
+/// Measures an attempt to connect.
+struct Watch<'a> {
+    stopwatch: Stopwatch,
+    serializer: Option<&'a str>,
+    params: Params,
+}
+
+/// What a connection has from its beginning.
+struct Begun {
+    id: Option<Arc<str>>,
+    inbox: Arc<Inbox>,
+    registration: Registration,
+    span: tracing::Span,
 }
 
 pub(super) fn warn(error: &impl std::error::Error) {

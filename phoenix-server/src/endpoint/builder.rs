@@ -7,13 +7,13 @@ use super::admission::EndpointDefaults;
 use super::extensions::Extensions;
 use super::mount::Mount;
 use super::{Endpoint, Inner, SocketOptions};
-use crate::Socket;
 use crate::http_facts::{
     CheckOrigin, ConnectInfoError, InvalidSubprotocol, ParamFilter, PathPatternError, SecretKeyBase,
 };
 use crate::pubsub::PubSub;
-use crate::socket::{self, Handler};
+use crate::socket::{self, Mounted};
 use crate::telemetry::{Diagnostics, Telemetry};
+use crate::{RawSocket, Socket, raw};
 
 /// Collects what an [`Endpoint`] is made of.
 pub struct EndpointBuilder {
@@ -28,7 +28,7 @@ pub struct EndpointBuilder {
 /// A mount that is not validated yet.
 struct PlannedMount {
     path: String,
-    handler: Result<Arc<dyn Handler>, PatternError>,
+    handler: Result<Mounted, PatternError>,
     options: SocketOptions,
 }
 
@@ -66,7 +66,16 @@ impl Default for EndpointBuilder {
 impl EndpointBuilder {
     /// Mounts a socket at a path, which may have `:name` variables (FEATURES D1, D29, D43).
     pub fn socket<S: Socket>(mut self, path: &str, options: SocketOptions) -> Self {
-        let handler = socket::handler::<S>();
+        let handler = socket::handler::<S>().map(Mounted::Channels);
+        self.mounts.push(PlannedMount { path: path.to_owned(), handler, options });
+        self
+    }
+
+    /// Mounts a socket without channels at a path, as [`socket`](Self::socket) does (FEATURES C21).
+    ///
+    /// Of its options, serializers and `max_channels` have no meaning.
+    pub fn raw_socket<S: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
+        let handler = Ok(Mounted::Raw(raw::handler::<S>()));
         self.mounts.push(PlannedMount { path: path.to_owned(), handler, options });
         self
     }

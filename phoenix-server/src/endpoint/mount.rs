@@ -11,7 +11,7 @@ use crate::SocketInfo;
 use crate::http_facts::{HttpRequest, ParamsError, PathParams, PathPattern};
 use crate::refused::error_page;
 use crate::registry::Registry;
-use crate::socket::Handler;
+use crate::socket::Mounted;
 use crate::telemetry::Diagnostics;
 
 /// One socket at one path, with its transports.
@@ -19,8 +19,8 @@ pub(super) struct Mount {
     websocket: Option<(PathPattern, WebSocketMount)>,
     longpoll: Option<(PathPattern, Arc<LongPollMount>)>,
     custom: Vec<(PathPattern, Admission)>,
-    /// For [`testing`](crate::testing), at the path of the mount itself.
-    test: (PathPattern, Admission),
+    /// For [`testing`](crate::testing), at the path of the mount itself, if there are channels to test.
+    test: Option<(PathPattern, Admission)>,
     registry: Arc<Registry>,
     drainer: Drainer,
     /// The type of the socket.
@@ -41,7 +41,7 @@ enum Transport<'a> {
 impl Mount {
     pub(super) fn new(
         path: &str,
-        handler: &Arc<dyn Handler>,
+        handler: &Mounted,
         options: &SocketOptions,
         endpoint: &EndpointDefaults<'_>,
     ) -> Result<Self, EndpointError> {
@@ -66,7 +66,12 @@ impl Mount {
             Ok((pattern, Admission::new(name, transport.clone(), &shared)?))
         });
         let custom = custom.collect::<Result<_, EndpointError>>()?;
-        let test = (PathPattern::new(path, "")?, Admission::for_test(options, &shared)?);
+        let test = match handler {
+            Mounted::Channels(_) => {
+                Some((PathPattern::new(path, "")?, Admission::for_test(options, &shared)?))
+            }
+            Mounted::Raw(_) => None,
+        };
         Ok(Self {
             test,
             websocket,
@@ -100,7 +105,7 @@ impl Mount {
 
     /// How tests connect, if the path is that of the mount, with the variables of the path.
     pub(super) fn find_test(&self, path: &str) -> Option<(&Admission, Result<PathParams, ParamsError>)> {
-        let (pattern, admission) = &self.test;
+        let (pattern, admission) = self.test.as_ref()?;
         Some((admission, pattern.match_path(path).transpose()?))
     }
 

@@ -130,6 +130,7 @@ impl Transport for ServerEnd {
                     Text::from_utf8(frame.payload()).map(Incoming::Text).map_err(io::Error::other)?
                 }
                 Opcode::Binary => Incoming::Binary(frame.payload()),
+                Opcode::Ping | Opcode::Pong => continue,
             };
             state.received.push_back(V2.decode(incoming).map_err(io::Error::other)?);
         }

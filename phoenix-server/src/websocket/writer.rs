@@ -46,9 +46,9 @@ pub(crate) fn pong_frame(payload: &[u8]) -> Bytes {
     frame(Opcode::Pong, payload)
 }
 
-/// A close frame with `code` and no reason.
-pub(crate) fn close_frame(code: CloseCode) -> Bytes {
-    frame(Opcode::Close, &code.get().to_be_bytes())
+/// A close frame with `code` and a reason of 123 bytes at most.
+pub(crate) fn close_frame(code: CloseCode, reason: &str) -> Bytes {
+    frame(Opcode::Close, &[&code.get().to_be_bytes(), reason.as_bytes()].concat())
 }
 
 const FIN: u8 = 0x80;
@@ -85,6 +85,7 @@ mod tests {
     #[test]
     fn control_frames_are_as_recorded() {
         assert_eq!(&pong_frame(b"mid")[..], b"\x8a\x03mid");
-        assert_eq!(&close_frame(CloseCode::PROTOCOL_ERROR)[..], b"\x88\x02\x03\xea");
+        assert_eq!(&close_frame(CloseCode::PROTOCOL_ERROR, "")[..], b"\x88\x02\x03\xea");
+        assert_eq!(&close_frame(CloseCode::NORMAL, "bye")[..], b"\x88\x05\x03\xe8bye");
     }
 }

@@ -10,5 +10,6 @@ mod options;
 mod ordering;
 mod presence;
 mod pubsub;
+mod raw;
 mod support;
 mod websocket;

@@ -254,5 +254,6 @@ fn incoming(frame: &Frame) -> Incoming {
     match frame.opcode() {
         Opcode::Text => Incoming::Text(Text::from_utf8(frame.payload()).expect("UTF-8")),
         Opcode::Binary => Incoming::Binary(frame.payload()),
+        Opcode::Ping | Opcode::Pong => panic!("no message: {frame:?}"),
     }
 }

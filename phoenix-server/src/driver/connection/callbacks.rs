@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use phoenix_proto::server::{ChannelId, JoinRequest};
 
-use super::Driver;
+use super::ChannelDriver;
 use crate::handle::Link;
 use crate::pubsub::SubscriberId;
 use crate::runner::{Callback, Done, Outcome};
@@ -17,7 +17,7 @@ use crate::{End, JoinError};
 /// How many callbacks may run before what they have sent is written and more is read.
 const MAX_CALLBACKS: usize = 256;
 
-impl<T: Transport> Driver<T> {
+impl<T: Transport> ChannelDriver<T> {
     /// Runs what channels have to do; those that make more work for themselves have to wait for their next turn.
     ///
     /// Whether there was something to do.

@@ -1,15 +1,16 @@
 //! How a connection ends: what its channels are told, and what is still written.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use phoenix_proto::server::{CloseCode, CloseReason};
 
-use super::{Driver, State, now};
+use super::{ChannelDriver, State};
 use crate::End;
+use crate::driver::closing::{end_of, poll_good_bye};
 use crate::transport::{Disconnect, Transport};
 
-impl<T: Transport> Driver<T> {
+impl<T: Transport> ChannelDriver<T> {
     pub(super) fn disconnect(&mut self, disconnect: Disconnect, now: Instant) {
         self.end(disconnect.end);
         self.state = match disconnect.code {
@@ -20,14 +21,7 @@ impl<T: Transport> Driver<T> {
 
     pub(super) fn close(&mut self, reason: &CloseReason, now: Instant) {
         tracing::info!(?reason, dropped = self.parts.inbox.dropped(), "closing the connection");
-        self.end(match reason {
-            CloseReason::Disconnected => End::Disconnected,
-            CloseReason::Draining => End::Draining,
-            CloseReason::Idle => End::IdleTimeout,
-            CloseReason::Malformed(_) => End::ProtocolError,
-            CloseReason::TooSlow => End::TooSlow,
-            _ => End::Internal,
-        });
+        self.end(end_of(reason));
         self.state = State::Closing { code: Some(reason.code()), deadline: now + self.parts.timeouts.close };
     }
 
@@ -46,19 +40,9 @@ impl<T: Transport> Driver<T> {
         while let Some(frame) = self.machine.poll_transmit() {
             self.outgoing.push(frame);
         }
-        let closed = match self.transport.poll_send(cx, &mut self.outgoing) {
-            Poll::Ready(Ok(())) => self.transport.poll_close(cx, code),
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
-        };
-        if closed.is_pending() {
-            self.timer.disarm();
-            ready!(self.timer.poll(Some(deadline), cx));
-            if now() < deadline {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
+        let (transport, outgoing) = (&mut self.transport, &mut self.outgoing);
+        poll_good_bye(transport, outgoing, &mut self.timer, deadline, cx, |transport, cx| {
+            transport.poll_close(cx, code)
+        })
     }
 }

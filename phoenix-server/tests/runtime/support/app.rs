@@ -43,6 +43,11 @@ fn probes() -> &'static Mutex<HashMap<String, Probe>> {
 }
 
 impl Probe {
+    /// The probe that the parameter of a client names.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        probes().lock().unwrap().get(name).cloned()
+    }
+
     pub(crate) fn log(&self, line: impl Into<String>) {
         let _ = self.log.send(line.into());
     }
@@ -71,7 +76,7 @@ impl Probe {
         self.handles.lock().unwrap()[topic].clone()
     }
 
-    async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         self.gate.acquire().await.unwrap().forget();
     }
 }
@@ -100,7 +105,7 @@ impl Socket for TestSocket {
             _ => {}
         }
         let name = param("probe").unwrap_or_default();
-        let probe = probes().lock().unwrap().get(&name).cloned().ok_or_else(Refused::new)?;
+        let probe = Probe::find(&name).ok_or_else(Refused::new)?;
         Ok(Self { probe, id: param("id"), user: param("user") })
     }
 

@@ -63,6 +63,15 @@ pub(crate) async fn memory(endpoint: &Endpoint, probe: &Probe, query: &str) -> C
 /// A client in memory that has room for so many unread frames.
 pub(crate) async fn memory_with_room(endpoint: &Endpoint, probe: &Probe, query: &str, room: usize) -> Client {
     let target = format!("/socket/memory?vsn=2.0.0&probe={}&{query}", probe.name);
+    memory_at_with_room(endpoint, &target, room).await
+}
+
+/// A client of another mount.
+pub(crate) async fn memory_at(endpoint: &Endpoint, target: &str) -> Client {
+    memory_at_with_room(endpoint, target, 100_000).await
+}
+
+async fn memory_at_with_room(endpoint: &Endpoint, target: &str, room: usize) -> Client {
     let request = http::Request::get(target).body(()).unwrap().into_parts().0;
     let accepted = endpoint.accept("memory", &HttpRequest::new(request)).await.unwrap();
     let (to_server, incoming) = mpsc::unbounded_channel();

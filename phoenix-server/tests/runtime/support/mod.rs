@@ -7,5 +7,5 @@ mod websocket;
 
 pub(crate) use app::{Info, PATIENCE, Probe, TestSocket, endpoint, endpoint_with, probe};
 pub(crate) use client::{Client, broadcast, closed, crashed, pushed, reply_to};
-pub(crate) use memory::{MemoryEnd, memory, memory_with_room};
-pub(crate) use websocket::{RawClient, connect_websocket, frame, upgrade_request, websocket};
+pub(crate) use memory::{MemoryEnd, memory, memory_at, memory_with_room};
+pub(crate) use websocket::{RawClient, connect_websocket, frame, upgrade, upgrade_request, websocket};

@@ -23,7 +23,7 @@ pub(crate) fn upgrade_request(target: &str) -> http::request::Builder {
 }
 
 /// The upgrade that an endpoint accepts.
-async fn upgrade(endpoint: &Endpoint, request: http::request::Builder) -> Upgrade {
+pub(crate) async fn upgrade(endpoint: &Endpoint, request: http::request::Builder) -> Upgrade {
     let request = HttpRequest::new(request.body(()).unwrap().into_parts().0);
     match endpoint.handle(request).await {
         Answer::Upgrade(upgrade) => *upgrade,
