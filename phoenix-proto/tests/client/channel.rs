@@ -154,6 +154,18 @@ fn a_crashed_channel_rejoins_with_fresh_parameters() {
 }
 
 #[test]
+fn what_is_errored_is_not_errored_again() {
+    let (mut rig, room) = joined(Config::new(ENDPOINT));
+    let errors = |rig: &mut Rig| {
+        rig.events().iter().filter(|event| matches!(event, SocketEvent::ChannelErrored { .. })).count()
+    };
+    rig.receive(r#"["1","1","room","phx_error",{"reason":"channel_crash"}]"#);
+    assert_eq!(errors(&mut rig), 1);
+    rig.closed(Closed::failed());
+    assert_eq!((errors(&mut rig), rig.socket.channel_state(room)), (0, ChannelState::Errored));
+}
+
+#[test]
 fn a_reconnect_rejoins_at_once_in_order() {
     let (mut rig, room) = joined(Config::new(ENDPOINT));
     let other = rig.channel("other");

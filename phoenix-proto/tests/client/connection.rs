@@ -78,6 +78,23 @@ fn channels_are_told_how_their_connection_ended() {
 }
 
 #[test]
+fn only_channels_that_want_to_be_joined_are_told() {
+    let (mut rig, room) = joined(Config::new(ENDPOINT));
+    let [joining, left, _never_joined] = ["joining", "left", "fresh"].map(|topic| rig.channel(topic));
+    rig.join(joining);
+    rig.join(left);
+    rig.socket.leave(left, None, rig.now);
+    rig.events();
+    rig.closed(Closed::failed());
+    let errored = rig.events().into_iter().filter_map(|event| match event {
+        SocketEvent::ChannelErrored { channel, cause } => Some((channel, cause)),
+        _ => None,
+    });
+    let cause = ChannelError::ConnectionFailed;
+    assert_eq!(errored.collect::<Vec<_>>(), [(room, cause.clone()), (joining, cause)]);
+}
+
+#[test]
 fn reconnects_follow_the_table_and_an_open_connection_resets_it() {
     let mut rig = rig();
     rig.connect();
@@ -161,6 +178,14 @@ fn disconnecting_closes_without_a_code_and_for_good() {
     let errored = SocketEvent::ChannelErrored { channel: room, cause: ChannelError::ConnectionClosed };
     assert_eq!(rig.events(), [errored, SocketEvent::Closed { closed, reconnecting: false }]);
     assert_eq!(rig.socket.poll_timeout(), None);
+}
+
+#[test]
+fn disconnecting_passes_on_code_and_reason() {
+    let (mut rig, _) = joined(Config::new(ENDPOINT));
+    rig.socket.disconnect(Some(4000), "bye", rig.now);
+    let connection = rig.connection.unwrap();
+    assert_eq!(rig.closes(), [Command::Close { connection, code: Some(4000), reason: "bye".into() }]);
 }
 
 #[test]

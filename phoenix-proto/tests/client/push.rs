@@ -84,6 +84,43 @@ fn a_push_that_expires_in_the_buffer_is_not_sent() {
 }
 
 #[test]
+fn a_refused_join_keeps_what_waits() {
+    let mut rig = rig();
+    rig.connect();
+    rig.open();
+    let room = rig.channel("room");
+    rig.join(room);
+    rig.push(room, "say");
+    rig.sent();
+    rig.reply("1", "1", "room", "error");
+    assert_eq!(rig.sent(), [""; 0]);
+    rig.advance_ms(1000);
+    assert_eq!(rig.sent(), [r#"["2","2","room","phx_join",{}]"#]);
+    rig.reply("2", "2", "room", "ok");
+    assert_eq!(rig.sent(), [r#"["2","3","room","say",{}]"#]);
+}
+
+#[test]
+fn a_push_without_a_time_of_its_own_expires_with_the_join() {
+    let mut rig = rig();
+    rig.connect();
+    rig.open();
+    let room = rig.channel("room");
+    rig.socket.join(room, Some(Duration::from_millis(100)), rig.now).unwrap();
+    let expired = rig.push(room, "expires");
+    let longer = Some(Duration::from_secs(2));
+    rig.socket.push(room, "stays", Payload::EMPTY, longer, rig.now).unwrap();
+    rig.sent();
+    rig.advance_ms(100);
+    assert_eq!(rig.sent(), [r#"["1","2","room","phx_leave",{}]"#]);
+    assert_eq!(rig.outcomes(), [(expired, PushOutcome::TimedOut)]);
+    rig.advance_ms(1000);
+    assert_eq!(rig.sent(), [r#"["3","3","room","phx_join",{}]"#]);
+    rig.reply("3", "3", "room", "ok");
+    assert_eq!(rig.sent(), [r#"["3","4","room","stays",{}]"#]);
+}
+
+#[test]
 fn waiting_pushes_survive_a_reconnect_and_sent_ones_do_not() {
     let (mut rig, room) = joined(Config::new(ENDPOINT));
     let sent = rig.push(room, "sent");
