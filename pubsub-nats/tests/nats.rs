@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phoenix_pubsub_nats::NatsEngine;
-use phoenix_pubsub_testing::suite::{EngineUnderTest, Patience};
+use phoenix_pubsub_testing::suite::{self, EngineUnderTest, Patience};
 use phoenix_pubsub_testing::{Broker, Kind, engine_tests};
 use phoenix_server::{Backoff, BroadcastError, Payload, PubSub, PublishError};
 use serde_json::json;
@@ -122,20 +122,8 @@ async fn nodes_meet_over_tls_if_they_trust_the_certificate() {
     let Some(broker) = Broker::start(Kind::NatsTls, "") else { return };
     let trusting = || engine(&broker.url()).root_certificates(ROOT_CERTIFICATE);
     let known = || trusting().client_certificate(SERVER_CERTIFICATE, SERVER_KEY);
-    let [a, b] = ["a", "b"].map(|name| PubSub::builder().node(name).engine(known()));
-    let mut at_b = b.subscribe("t");
-    a.settled().await;
-    b.settled().await;
-
-    // The server says of whom it refuses, or who refuses it.
-    for stranger in [engine(&broker.url()), trusting()] {
-        let stranger = PubSub::builder().engine(stranger);
-        assert!(broker.process().wait_for_log("TLS handshake error").is_some());
-        let refused = stranger.broadcast("t", "e", Payload::EMPTY).unwrap_err();
-        assert_eq!(refused, BroadcastError::Publish(PublishError::Disconnected));
-    }
-    a.broadcast("t", "end", Payload::EMPTY).unwrap();
-    assert_eq!(at_b.recv().await.unwrap().event, "end");
+    let strangers = [engine(&broker.url()), trusting()];
+    suite::only_those_meet_who_trust_each_other(&broker, known, strangers, "TLS handshake error").await;
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phoenix_pubsub_redis::RedisEngine;
-use phoenix_pubsub_testing::suite::{EngineUnderTest, Patience};
+use phoenix_pubsub_testing::suite::{self, EngineUnderTest, Patience};
 use phoenix_pubsub_testing::{Broker, Kind, engine_tests};
 use phoenix_server::{Backoff, BroadcastError, Payload, PubSub, PublishError};
 
@@ -106,21 +106,15 @@ async fn nodes_meet_over_tls_if_they_trust_the_certificate() {
     let read = |file: &str| std::fs::read(file).unwrap();
     let trusting = || engine(&broker.url()).root_certificate(read(ROOT_CERTIFICATE)).unwrap();
     let known = || trusting().client_certificate(read(SERVER_CERTIFICATE), read(SERVER_KEY)).unwrap();
-    let [a, b] = ["a", "b"].map(|name| PubSub::builder().node(name).engine(known()));
-    let mut at_b = b.subscribe("t");
-    a.settled().await;
-    b.settled().await;
-
-    // The server says of whom it refuses, or who refuses it.
-    for stranger in [engine(&broker.url()), trusting()] {
-        let stranger = PubSub::builder().engine(stranger);
-        assert!(broker.process().wait_for_log("Error accepting a client connection").is_some());
-        let refused = stranger.broadcast("t", "e", Payload::EMPTY).unwrap_err();
-        assert_eq!(refused, BroadcastError::Publish(PublishError::Disconnected));
-    }
-    a.broadcast("t", "end", Payload::EMPTY).unwrap();
-    assert_eq!(at_b.recv().await.unwrap().event, "end");
     assert!(trusting().client_certificate(*b"no certificate", *b"no key").is_err());
+    let strangers = [engine(&broker.url()), trusting()];
+    suite::only_those_meet_who_trust_each_other(
+        &broker,
+        known,
+        strangers,
+        "Error accepting a client connection",
+    )
+    .await;
 }
 
 #[test]
