@@ -28,9 +28,9 @@ pub use answer::{Answer, Upgrade};
 pub use builder::{EndpointBuilder, EndpointError};
 pub use drain::{DrainOptions, Drained, Drainer};
 use extensions::Extensions;
-pub use longpoll::{LongPoll, LongPollOptions};
+pub use longpoll::LongPoll;
 use mount::Mount;
-pub use options::{ErrorHandler, SocketOptions, TransportOptions, WebSocketOptions};
+pub use options::{ErrorHandler, LongPollOptions, SocketOptions, TransportOptions, WebSocketOptions};
 
 /// The sockets of an application and everything they share; cheap to clone.
 ///
