@@ -19,8 +19,9 @@ pub struct QueueLimits {
     /// Bytes of those frames; 64 MiB by default. Broadcast frames count for each connection, though all
     /// share the same bytes.
     pub bytes: usize,
-    /// Infos and intercepted broadcasts that wait for one channel; 16,384 by default. Beyond it
-    /// [`ChannelHandle::send`](crate::ChannelHandle::send) fails.
+    /// Infos and intercepted broadcasts that wait for one channel, or infos for a socket without channels; 16,384 by
+    /// default. Beyond it [`ChannelHandle::send`](crate::ChannelHandle::send) fails, and
+    /// [`RawHandle::send`](crate::RawHandle::send).
     pub mailbox: usize,
     /// What happens to a client beyond these limits.
     pub policy: SlowConsumer,

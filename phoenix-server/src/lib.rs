@@ -45,7 +45,8 @@
 //! * A [`Socket`] decides who may connect and which topics are served. One value lives as long as its connection.
 //! * A [`Channel`] is one joined topic of one client; its value is its state. What it can do besides returning a
 //!   [`Flow`] is in its [`Context`].
-//! * [`Endpoint`], [`PubSub`], [`ChannelHandle`] and [`ReplyTo`] reach clients from anywhere in the program.
+//! * A [`RawSocket`] is a socket without channels: frames in, frames out, in a format of its own.
+//! * [`Endpoint`], [`PubSub`], [`ChannelHandle`], [`ReplyTo`] and [`RawHandle`] reach clients from anywhere in the program.
 //! * [`Presence`] says who is where, on all nodes, and tells the clients.
 //! * [`SocketOptions`] and [`WebSocketOptions`] are the options of Phoenix with their defaults; [`CheckOrigin`],
 //!   [`ConnectInfo`], [`Signer`] and [`SessionStore`] say who comes from where.

@@ -16,19 +16,24 @@ fn upgrade(query: &str, version: &str) -> String {
 }
 
 /// A client that speaks HTTP itself.
-struct Client(TcpStream);
+pub(crate) struct Client(TcpStream);
 
 impl Client {
-    async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// The status of the next answer; its body is skipped.
     async fn status(&mut self) -> Option<u16> {
+        self.answer().await.map(|(status, _)| status)
+    }
+
+    /// The status and the body of the next answer.
+    pub(crate) async fn answer(&mut self) -> Option<(u16, Vec<u8>)> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.ok()?);
@@ -37,7 +42,7 @@ impl Client {
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();
-        head.split(' ').nth(1)?.parse().ok()
+        Some((head.split(' ').nth(1)?.parse().ok()?, body))
     }
 
     async fn is_open(&mut self) -> bool {

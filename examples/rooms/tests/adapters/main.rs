@@ -1,5 +1,7 @@
-//! One endpoint in all three frameworks, over real sockets: behind TLS, with faulty requests, and after refused ones.
+//! One endpoint in all three frameworks and in bare hyper, over real sockets: behind TLS, with faulty requests, after refused
+//! ones, and with a socket that has no channels.
 
 mod http;
+mod raw;
 mod servers;
 mod tls;

@@ -1,5 +1,6 @@
 //! The same app in each framework.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -12,8 +13,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use phoenix_server::{
-    Channel, ConnectInfo, ConnectInfoKey, ConnectInfoOptions, Context, Crash, Endpoint, Flow, JoinError,
-    Payload, Refused, Router, Socket, SocketOptions, WebSocketOptions,
+    Channel, ConnectInfo, ConnectInfoKey, ConnectInfoOptions, Context, Crash, Endpoint, Flow, HttpRequest,
+    JoinError, LongPollOptions, Payload, Refused, Router, Socket, SocketOptions, WebSocketOptions,
 };
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,14 +23,17 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use warp::Filter;
 
+use crate::raw::Scripted;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framework {
     Warp,
     Actix,
     Axum,
+    Hyper,
 }
 
-pub(crate) const ALL: [Framework; 3] = [Framework::Warp, Framework::Actix, Framework::Axum];
+pub(crate) const ALL: [Framework; 4] = [Framework::Warp, Framework::Actix, Framework::Axum, Framework::Hyper];
 
 /// Knows how its client has come.
 struct UserSocket(Value);
@@ -66,7 +70,9 @@ impl Channel for Facts {
 fn endpoint() -> Endpoint {
     let info = ConnectInfoOptions::default().with_keys([ConnectInfoKey::Uri]);
     let options = SocketOptions::new().websocket(WebSocketOptions::new().connect_info(info));
-    Endpoint::builder().socket::<UserSocket>("/socket", options).build().unwrap()
+    let raw = SocketOptions::new().longpoll(LongPollOptions::new());
+    let builder = Endpoint::builder().socket::<UserSocket>("/socket", options);
+    builder.raw_socket::<Scripted>("/raw", raw).build().unwrap()
 }
 
 /// Serves the app until the test ends, and returns its address.
@@ -75,6 +81,7 @@ pub(crate) async fn start(framework: Framework, tls: Option<ServerConfig>) -> So
         Framework::Actix => actix(tls),
         Framework::Warp => warp_app(listen().await, tls),
         Framework::Axum => axum_app(listen().await, tls),
+        Framework::Hyper => hyper_app(listen().await, tls),
     }
 }
 
@@ -145,6 +152,33 @@ fn axum_app(listener: TcpListener, tls: Option<ServerConfig>) -> SocketAddr {
         }
     }
     address
+}
+
+fn hyper_app(listener: TcpListener, tls: Option<ServerConfig>) -> SocketAddr {
+    let address = listener.local_addr().unwrap();
+    match tls {
+        None => tokio::spawn(serve_hyper(listener, false)),
+        Some(tls) => tokio::spawn(serve_hyper(TlsListener::new(listener, tls), true)),
+    };
+    address
+}
+
+async fn serve_hyper(mut listener: impl Listener, tls: bool) {
+    let endpoint = endpoint();
+    loop {
+        let (stream, _) = listener.accept().await;
+        let endpoint = endpoint.clone();
+        let service = hyper::service::service_fn(move |request| {
+            let endpoint = endpoint.clone();
+            async move {
+                let facts = |request: HttpRequest| request.with_tls(tls);
+                let answer = phoenix_adapter_hyper::handle(&endpoint, request, facts).await;
+                Ok::<_, Infallible>(answer.unwrap_or_else(|| http::Response::new("hello".into())))
+            }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection.with_upgrades());
+    }
 }
 
 /// A listener that does the TLS handshake.
