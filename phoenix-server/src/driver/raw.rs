@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use phoenix_proto::Frame;
 use phoenix_proto::server::{CloseCode, CloseReason};
 use tracing::Instrument;
@@ -367,21 +368,31 @@ impl<T: Transport> RawDriver<T> {
         self.state = State::Closing { close, deadline: now + self.timeouts.close };
     }
 
-    /// The connection is over for the socket: it finishes the callback it is in, then runs its last one.
+    /// The connection is over for the socket: it finishes the callback it is in, then runs its last one, before the client
+    /// is told unless one of them waits.
     fn end(&mut self, end: End, code: Option<CloseCode>) {
+        let mut last_callbacks = self.last_callbacks(end, code);
+        // The task polls it again, with a waker.
+        if last_callbacks.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.run_apart(last_callbacks);
+        }
+    }
+
+    fn last_callbacks(&mut self, end: End, code: Option<CloseCode>) -> BoxFuture<'static, ()> {
         self.inbox.close();
         self.queue = VecDeque::new();
-        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Idle(runner) => runner.terminate(end, code),
+            Phase::Running { callback, .. } => {
+                async move { callback.await.0.terminate(end, code).await }.boxed()
+            }
+            Phase::Over => std::future::ready(()).boxed(),
+        }
+    }
+
+    fn run_apart(&self, last_callbacks: BoxFuture<'static, ()>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let grace = self.timeouts.terminate;
-        let last_callbacks = async move {
-            let runner = match phase {
-                Phase::Idle(runner) => runner,
-                Phase::Running { callback, .. } => callback.await.0,
-                Phase::Over => return,
-            };
-            runner.terminate(end, code).await;
-        };
         let in_time = async move {
             if tokio::time::timeout(grace, last_callbacks).await.is_err() {
                 tracing::warn!("the socket did not terminate in time");
@@ -394,7 +405,9 @@ impl<T: Transport> RawDriver<T> {
 impl<T: Transport> Drop for RawDriver<T> {
     fn drop(&mut self) {
         if matches!(self.state, State::Open) {
-            self.end(End::PeerClosed, None);
+            // Its runtime may be about to end, in which the socket should not be called.
+            let last_callbacks = self.last_callbacks(End::PeerClosed, None);
+            self.run_apart(last_callbacks);
         }
     }
 }

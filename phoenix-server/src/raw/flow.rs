@@ -86,7 +86,8 @@ impl RawFlow {
 }
 
 impl Close {
-    /// A code with a reason for people to read, of which the first 123 bytes are sent.
+    /// A code with a reason for people to read, of which the first 123 bytes are sent. The code is sent as it is; RFC 6455 §7.4
+    /// says which may be.
     pub fn new(code: CloseCode, reason: impl Into<Text>) -> Self {
         let reason = reason.into();
         let end = (0..=MAX_REASON.min(reason.len())).rfind(|&end| reason.is_char_boundary(end));

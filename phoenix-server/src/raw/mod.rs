@@ -53,7 +53,7 @@ use crate::{ConnectInfo, Crash, End, Refused};
 /// # Long polling
 ///
 /// A POST is acknowledged with 200 when its messages are handled, whatever the results are, a stop included. Only text reaches
-/// the client: binary frames, pings and pongs are dropped and counted. Close codes do not exist.
+/// the client: binary frames, pings and pongs are dropped, and the log warns of the first. Close codes do not exist.
 pub trait RawSocket: Send + Sized + 'static {
     /// What [`handle_info`](Self::handle_info) receives; `()` if nothing.
     type Info: Send + 'static;
@@ -104,9 +104,9 @@ pub trait RawSocket: Send + Sized + 'static {
         async { Ok(RawFlow::CONTINUE) }
     }
 
-    /// The last callback, also after a crash (FEATURES C8). Nothing waits for it, and nothing it sends arrives; it has the time of
-    /// [`SocketOptions::terminate_timeout`](crate::SocketOptions), five seconds by default, for which also a callback
-    /// counts that is still running.
+    /// The last callback, also after a crash (FEATURES C8), and before the client is told that the connection ends, unless it
+    /// waits. Nothing it sends arrives. It has the time of [`SocketOptions::terminate_timeout`](crate::SocketOptions), five
+    /// seconds by default, which a callback that is still running shares.
     ///
     /// The client's close frame is [`End::LocalClosed`] (`:remote` in Phoenix), with its code in
     /// [`RawContext::close_code`]; a stop is [`End::Stopped`] (`:normal`), a crash [`End::Crashed`], a broken

@@ -73,7 +73,7 @@ async fn it_talks_in_frames_of_all_kinds() {
                 &[Message::Ping("are you there".into()), Message::text("Pong(b\"are you there\")")],
             ),
             (Message::Ping("!".into()), &[Message::Pong("!".into()), Message::text("Ping(b\"!\")")]),
-            (Message::binary([0, 255]), &[Message::binary([0, 255])]),
+            (Message::binary(vec![0, 255]), &[Message::binary(vec![0, 255])]),
             (Message::text(large.as_str()), &[Message::text(large.as_str())]),
         ] {
             socket.send(sent).await.unwrap();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::{App, HttpServer, web};
 use axum::routing::get;
 use axum::serve::Listener;
+use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -173,7 +174,9 @@ async fn serve_hyper(mut listener: impl Listener, tls: bool) {
             async move {
                 let facts = |request: HttpRequest| request.with_tls(tls);
                 let answer = phoenix_adapter_hyper::handle(&endpoint, request, facts).await;
-                Ok::<_, Infallible>(answer.unwrap_or_else(|| http::Response::new("hello".into())))
+                Ok::<_, Infallible>(
+                    answer.unwrap_or_else(|| http::Response::new(Bytes::from_static(b"hello").into())),
+                )
             }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
 use super::app::{Info, connect, endpoint};
@@ -106,4 +108,87 @@ async fn endless_infos_do_not_keep_messages_away() {
     while client.recv_frame().await.1 != b"message" {}
     client.task.abort();
     flood.await.unwrap();
+}
+
+/// What a client sends.
+#[derive(Debug, Clone)]
+enum Sent {
+    /// A text in two frames with a ping in between.
+    Split(String, Vec<u8>),
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let control = || vec(any::<u8>(), 0..4);
+    prop_oneof![
+        ("[a-zé]{0,9}", control()).prop_map(|(text, ping)| Sent::Split(text, ping)),
+        "[a-zé]{0,200}".prop_map(Sent::Text),
+        vec(any::<u8>(), 0..300).prop_map(Sent::Binary),
+        control().prop_map(Sent::Ping),
+        control().prop_map(Sent::Pong),
+    ]
+}
+
+impl Sent {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Split(text, ping) => {
+                let text = format!("say {text}");
+                let (start, end) = text.as_bytes().split_at(text.len() / 2);
+                [frame(0x01, start), frame(0x89, ping), frame(0x80, end)].concat()
+            }
+            Self::Text(text) => frame(0x81, format!("say {text}").as_bytes()),
+            Self::Binary(bytes) => frame(0x82, bytes),
+            Self::Ping(payload) => frame(0x89, payload),
+            Self::Pong(payload) => frame(0x8A, payload),
+        }
+    }
+
+    fn answers(&self) -> Vec<(u8, Vec<u8>)> {
+        let told = |name: &str, payload: &[u8]| {
+            (0x81, format!("{name}:{}", String::from_utf8_lossy(payload)).into_bytes())
+        };
+        let echo = |text: &str| (0x81, format!("say {text}").into_bytes());
+        match self {
+            Self::Split(text, ping) => vec![(0x8A, ping.clone()), told("ping", ping), echo(text)],
+            Self::Text(text) => vec![echo(text)],
+            Self::Binary(bytes) => vec![(0x82, bytes.clone())],
+            Self::Ping(payload) => vec![(0x8A, payload.clone()), told("ping", payload)],
+            Self::Pong(payload) => vec![told("pong", payload)],
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn however_frames_are_cut_they_are_answered_in_order(
+        sent in vec(sent(), 0..12),
+        cuts in vec(1..60_usize, 1..20),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (endpoint, probe) = (endpoint(), probe());
+            let mut client = connect(&endpoint, &probe, "").await;
+            let bytes: Vec<u8> = sent.iter().flat_map(Sent::bytes).collect();
+            let mut rest = &bytes[..];
+            for cut in cuts.into_iter().cycle() {
+                let (now, later) = rest.split_at(cut.min(rest.len()));
+                client.stream.write_all(now).await.unwrap();
+                tokio::task::yield_now().await;
+                rest = later;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            for answer in sent.iter().flat_map(Sent::answers) {
+                assert_eq!(client.recv_frame().await, answer);
+            }
+            client.expect_alive().await;
+        });
+    }
 }
