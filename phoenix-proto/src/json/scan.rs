@@ -1,3 +1,5 @@
+#![allow(clippy::inline_always, reason = "most tokens cost less than a call")]
+
 use std::borrow::Cow;
 
 use thiserror::Error;
@@ -95,15 +97,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans one value of any kind, white space in front of it skipped.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Span, SyntaxError> {
         let bytes = self.text.as_bytes();
         let start = skip_space(bytes, self.pos);
+        if byte(bytes, start) != b'"' {
+            return self.other_value(start);
+        }
+        let (end, escaped) = token::string(bytes, start)?;
+        self.pos = end;
+        Ok(Span { start, end, kind: Kind::String { escaped } })
+    }
+
+    fn other_value(&mut self, start: usize) -> Result<Span, SyntaxError> {
+        let bytes = self.text.as_bytes();
         let (end, kind) = match byte(bytes, start) {
-            b'"' => {
-                let (end, escaped) = token::string(bytes, start)?;
-                (end, Kind::String { escaped })
-            }
             b'{' => (container(self.text, start)?, Kind::Object),
             b'[' => (container(self.text, start)?, Kind::Array),
             b'-' | b'0'..=b'9' => (token::number(self.text, start)?, Kind::Number),
@@ -134,29 +142,15 @@ impl<'a> Scanner<'a> {
 fn container(text: &str, mut at: usize) -> Scanned {
     let bytes = text.as_bytes();
     let mut open = Nesting::new();
-    // Whether a key is next rather than a value.
-    let mut key = false;
     loop {
-        at = skip_space(bytes, at);
+        // A value is next. Most have no white space around them, so that it is looked for last.
         match byte(bytes, at) {
-            b'"' => {
-                (at, _) = token::string(bytes, at)?;
-                if key {
-                    at = skip_space(bytes, at);
-                    if byte(bytes, at) != b':' {
-                        return error(at, "':'");
-                    }
-                    at += 1;
-                    key = false;
-                    continue;
-                }
-            }
-            _ if key => return error(at, "a key"),
+            b'"' => (at, _) = token::string(bytes, at)?,
             b'{' => {
                 at = skip_space(bytes, at + 1);
                 if byte(bytes, at) != b'}' {
                     open.push(true);
-                    key = true;
+                    at = key(bytes, at)?;
                     continue;
                 }
                 at += 1;
@@ -173,25 +167,41 @@ fn container(text: &str, mut at: usize) -> Scanned {
             b't' => at = token::literal(bytes, at, b"true")?,
             b'f' => at = token::literal(bytes, at, b"false")?,
             b'n' => at = token::literal(bytes, at, b"null")?,
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                at = skip_space(bytes, at);
+                continue;
+            }
             _ => return error(at, "a value"),
         }
         // A value has ended, and with it perhaps what is around it.
         loop {
             let Some(in_object) = open.last() else { return Ok(at) };
-            at = skip_space(bytes, at);
             match byte(bytes, at) {
                 b',' => {
                     at += 1;
-                    key = in_object;
+                    if in_object {
+                        at = key(bytes, at)?;
+                    }
                     break;
                 }
                 b'}' if in_object => open.pop(),
                 b']' if !in_object => open.pop(),
+                b' ' | b'\t' | b'\n' | b'\r' => {
+                    at = skip_space(bytes, at);
+                    continue;
+                }
                 _ => return error(at, "',' or the end of the array or object"),
             }
             at += 1;
         }
     }
+}
+
+/// Behind the key that is next, and its colon.
+#[inline(always)]
+fn key(bytes: &[u8], at: usize) -> Scanned {
+    let at = skip_space(bytes, at);
+    if byte(bytes, at) == b'"' { token::key(bytes, at) } else { error(at, "a key") }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::inline_always, reason = "most tokens cost less than a call")]
 
+use wide::u8x16;
+
 use super::SyntaxError;
 
 pub(super) type Scanned<T = usize> = Result<T, SyntaxError>;
@@ -28,6 +30,14 @@ fn skip_more_space(bytes: &[u8], mut at: usize) -> usize {
 #[cold]
 pub(super) fn error<T>(offset: usize, expected: &'static str) -> Scanned<T> {
     Err(SyntaxError { offset, expected })
+}
+
+/// Behind the key whose first quote is at `at`, and the colon that follows it.
+#[inline(always)]
+pub(super) fn key(bytes: &[u8], at: usize) -> Scanned {
+    let (at, _) = string(bytes, at)?;
+    let at = if byte(bytes, at) == b':' { at } else { skip_more_space(bytes, at) };
+    if byte(bytes, at) == b':' { Ok(at + 1) } else { error(at, "':'") }
 }
 
 /// Behind the string whose first quote is at `at`, and whether it has escapes.
@@ -134,26 +144,42 @@ pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Scanned {
 /// The position of the first quote, backslash or control character from `at` on, or the end.
 #[inline(always)]
 pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    let (words, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
-    let mut at = at;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quotes = word ^ (ONES * 0x22);
-        let escapes = word ^ (ONES * 0x5C);
-        // Bytes above a special one may be flagged as well through the borrow; the lowest flag is exact.
-        let special = (quotes.wrapping_sub(ONES) & !quotes)
-            | (escapes.wrapping_sub(ONES) & !escapes)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let flags = special & HIGHS;
-        if flags != 0 {
-            return at + flags.trailing_zeros() as usize / 8;
-        }
-        at += 8;
+    // Most strings end within the first piece.
+    match bytes.get(at..).and_then(<[u8]>::first_chunk).map(special) {
+        None => far_plain_end(bytes, at),
+        Some(0) => far_plain_end(bytes, at + PIECE),
+        Some(flags) => at + flags.trailing_zeros() as usize,
     }
-    let plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
-    at + rest.iter().take_while(plain).count()
+}
+
+#[inline(never)]
+fn far_plain_end(bytes: &[u8], mut at: usize) -> usize {
+    let (pieces, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
+    for piece in pieces {
+        let flags = special(piece);
+        if flags != 0 {
+            return at + flags.trailing_zeros() as usize;
+        }
+        at += PIECE;
+    }
+    match bytes.last_chunk().map(special) {
+        Some(flags) => {
+            let flags = flags >> (PIECE - rest.len());
+            at + rest.len().min(flags.trailing_zeros() as usize)
+        }
+        None => at + rest.iter().take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count(),
+    }
+}
+
+const PIECE: usize = 16;
+
+/// A bit for each byte that cannot stand in a string as it is, the first byte lowest.
+#[inline(always)]
+fn special(piece: &[u8; PIECE]) -> u32 {
+    let bytes = u8x16::new(*piece);
+    let is_control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
+    let is_special = is_control | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+    is_special.to_bitmask()
 }
 
 /// The open arrays (`false`) and objects (`true`) around a position: 63 levels without an allocation.

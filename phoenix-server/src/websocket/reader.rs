@@ -1,9 +1,10 @@
 //! Client frames to events.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use simdutf8::basic::from_utf8;
 
 use super::{
     CloseCode, Inflater, Input, ProtocolError,
@@ -232,7 +233,7 @@ impl Reader {
 fn into_text(payload: Cow<'_, [u8]>) -> Result<ByteString, ProtocolError> {
     match payload {
         Cow::Borrowed(bytes) => {
-            str::from_utf8(bytes).map(ByteString::from).map_err(|_| ProtocolError::InvalidText)
+            from_utf8(bytes).map(ByteString::from).map_err(|_| ProtocolError::InvalidText)
         }
         Cow::Owned(_) => ByteString::try_from(into_bytes(payload)).map_err(|_| ProtocolError::InvalidText),
     }
@@ -252,7 +253,7 @@ fn parse_close(payload: &[u8]) -> Result<Option<CloseCode>, ProtocolError> {
         [] => Ok(None),
         [_] => Err(ProtocolError::TruncatedCloseCode),
         [high, low, reason @ ..] => {
-            str::from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
+            from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
             Ok(Some(CloseCode::new(u16::from_be_bytes([*high, *low]))))
         }
     }
