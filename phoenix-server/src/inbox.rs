@@ -269,7 +269,7 @@ impl Inbox {
 const FEW_ITEMS: usize = 4;
 
 /// Room for items that a sleeping connection may keep.
-const KEPT_ITEMS: usize = 8;
+const KEPT_ITEMS: usize = 16;
 
 impl State {
     fn awake(&mut self) {

@@ -114,7 +114,9 @@ impl Connection {
     pub fn end_batch(&mut self) {
         self.in_batch = false;
         let Queues { transmits, deferred, .. } = &mut self.queues;
-        transmits.append(deferred);
+        if !deferred.is_empty() {
+            transmits.append(deferred);
+        }
     }
 
     /// A whole unit arrived from the client.

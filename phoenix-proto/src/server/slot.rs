@@ -58,10 +58,13 @@ impl Slot {
 /// The slots of a connection, by number and by topic.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    entries: Slab<Box<Slot>>,
+    entries: Slab<Slot>,
     by_topic: HashTable<u32>,
     generation: u32,
 }
+
+/// So many are looked through faster than a hash is made.
+const FEW_SLOTS: usize = 4;
 
 const HASHER: FixedState = FixedState::with_seed(0);
 
@@ -73,10 +76,14 @@ impl Slots {
 
     /// The slot that serves a topic.
     pub(super) fn find(&mut self, topic: &str) -> Option<&mut Slot> {
+        if self.entries.len() <= FEW_SLOTS {
+            let mut slots = self.entries.iter_mut().map(|(_, slot)| slot);
+            return slots.find(|slot| slot.topic == *topic && !matches!(slot.state, State::Closing));
+        }
         let slots = &mut self.entries;
         let found =
-            self.by_topic.find(HASHER.hash_one(topic), |&index| &*slots[index as usize].topic == topic)?;
-        slots.get_mut(*found as usize).map(|slot| &mut **slot)
+            self.by_topic.find(HASHER.hash_one(topic), |&index| slots[index as usize].topic == *topic)?;
+        slots.get_mut(*found as usize)
     }
 
     /// The slot of a channel, unless that instance is gone.
@@ -97,7 +104,7 @@ impl Slots {
         self.by_topic.insert_unique(HASHER.hash_one(&*topic), number, |&index| {
             HASHER.hash_one(&*slots[index as usize].topic)
         });
-        let key = self.entries.insert(Box::new(Slot { channel, topic, join_ref, state, held: None }));
+        let key = self.entries.insert(Slot { channel, topic, join_ref, state, held: None });
         &mut self.entries[key]
     }
 
@@ -119,14 +126,14 @@ impl Slots {
     }
 
     /// Removes a channel with its slot.
-    pub(super) fn remove(&mut self, channel: ChannelId) -> Option<Box<Slot>> {
+    pub(super) fn remove(&mut self, channel: ChannelId) -> Option<Slot> {
         self.get(channel)?;
         self.free_topic(channel);
         self.entries.try_remove(channel.slot())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.entries.iter().map(|(_, slot)| &**slot)
+        self.entries.iter().map(|(_, slot)| slot)
     }
 
     fn next_instance(&mut self, slot: u32) -> ChannelId {

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, Abortable};
@@ -20,9 +20,11 @@ use crate::shield::Shield;
 pub(super) struct Channels {
     cells: Vec<Option<Cell>>,
     /// Channels with mail that are not running.
-    ready: VecDeque<ChannelId>,
+    ready: Ready,
     waiting: Option<Box<Waiting>>,
 }
+
+pub(super) type Ready = VecDeque<ChannelId>;
 
 type Waiting = FuturesUnordered<Abortable<Shield<Callback>>>;
 
@@ -97,6 +99,11 @@ impl Channels {
     /// Whether some channel has mail and is not running.
     pub(super) fn has_callbacks(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Exchanges the list of channels with mail, with what is in it, for another.
+    pub(super) fn swap_ready(&mut self, ready: &mut Ready) {
+        std::mem::swap(&mut self.ready, ready);
     }
 
     /// The callback for the next piece of work of a channel that is not running.
@@ -218,35 +225,38 @@ impl Channels {
     }
 
     /// Ends all channels because their connection did: each finishes the callback it is in, then runs its
-    /// last one, within `grace` in all.
-    pub(super) fn wind_down(mut self, end: End, grace: Duration) {
+    /// last one, within `grace` in all. What does not wait is done `at_once`, if that is allowed, the rest in a task.
+    pub(super) fn wind_down(mut self, end: End, grace: Duration, at_once: bool) {
         if self.cells.iter().all(Option::is_none) {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let span = tracing::Span::current();
-        let last_callbacks = async move {
-            let mut waiting = self.waiting.take().unwrap_or_default();
-            for cell in self.cells.iter_mut().flatten() {
-                match std::mem::replace(&mut cell.phase, Phase::Terminating) {
-                    Phase::Idle(runner) => {
-                        let (_, registration) = AbortHandle::new_pair();
-                        let last = runner.terminate(cell.channel, end);
-                        waiting.push(Abortable::new(Shield::new(last), registration));
+        let mut waiting = self.waiting.take().unwrap_or_default();
+        for cell in self.cells.iter_mut().flatten() {
+            match std::mem::replace(&mut cell.phase, Phase::Terminating) {
+                Phase::Idle(runner) => {
+                    let mut last = runner.terminate(cell.channel, end);
+                    // The task asks it again if it waits.
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if !at_once || until_it_waits(|| last.poll_unpin(&mut cx)).is_pending() {
+                        waiting.push(unabortable(last));
                     }
-                    Phase::Joining => {
-                        if let Some(abort) = cell.abort.take() {
-                            abort.abort();
-                        }
-                    }
-                    Phase::Running { .. } | Phase::Ending(_) | Phase::Terminating => {}
                 }
+                Phase::Joining => {
+                    if let Some(abort) = cell.abort.take() {
+                        abort.abort();
+                    }
+                }
+                Phase::Running { .. } | Phase::Ending(_) | Phase::Terminating => {}
             }
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let last_callbacks = async move {
             while let Some(done) = waiting.next().await {
                 if let Ok(Done::Ran(channel, runner, _)) = done {
-                    let (_, registration) = AbortHandle::new_pair();
-                    let last = runner.terminate(channel, end);
-                    waiting.push(Abortable::new(Shield::new(last), registration));
+                    waiting.push(unabortable(runner.terminate(channel, end)));
                 }
             }
         };
@@ -256,7 +266,7 @@ impl Channels {
                     tracing::warn!("channels did not terminate in time");
                 }
             },
-            span,
+            tracing::Span::current(),
         ));
     }
 
@@ -264,6 +274,11 @@ impl Channels {
         let cell = self.cells.get_mut(channel.slot())?.as_mut()?;
         (cell.channel == channel).then_some(cell)
     }
+}
+
+fn unabortable(callback: Callback) -> Abortable<Shield<Callback>> {
+    let (_, registration) = AbortHandle::new_pair();
+    Abortable::new(Shield::new(callback), registration)
 }
 
 /// Room for work that the mailbox of an idle channel may keep.

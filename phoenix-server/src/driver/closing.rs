@@ -37,7 +37,7 @@ pub(super) fn poll_good_bye<T: Transport>(
     };
     if closed.is_pending() {
         timer.disarm();
-        ready!(timer.poll(Some(deadline), cx));
+        ready!(timer.poll(Some(deadline), now(), cx));
         if now() < deadline {
             cx.waker().wake_by_ref();
             return Poll::Pending;

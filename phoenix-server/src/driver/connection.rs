@@ -1,16 +1,14 @@
 mod callbacks;
 mod closing;
+mod turn;
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use phoenix_proto::Incoming;
-use phoenix_proto::server::{CloseCode, Command, Connection, Notice, Queues};
+use phoenix_proto::server::{CloseCode, Command, Connection, Notice};
 
 use super::accepted::AcceptedParts;
 use super::channels::{Channels, Ended};
@@ -20,6 +18,7 @@ use crate::inbox::{Item, Load, Parked};
 use crate::pubsub::TopicGuard;
 use crate::runner::Work;
 use crate::transport::{Outgoing, Transport};
+use turn::{Buffers, Turn};
 
 /// A running connection with channels: a future that moves frames between its transport, the protocol and the channels
 /// until the connection ends.
@@ -59,14 +58,6 @@ enum State {
 /// How often the driver goes round before it lets other tasks run.
 const MAX_ROUNDS: usize = 32;
 
-thread_local! {
-    /// Buffers that are empty between two polls, shared by all connections of a thread.
-    static ITEMS: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
-    static INCOMING: Cell<Vec<Incoming>> = const { Cell::new(Vec::new()) };
-    static QUEUES: Cell<Queues> = const { Cell::new(Queues::new()) };
-    static OUTGOING: Cell<Outgoing> = const { Cell::new(Outgoing::new()) };
-}
-
 impl<T: Transport> ChannelDriver<T> {
     pub(super) fn new(
         parts: AcceptedParts,
@@ -92,43 +83,21 @@ impl<T: Transport> ChannelDriver<T> {
         &mut self.transport
     }
 
-    /// Takes the queues of this thread, so that a connection that does nothing owns none.
-    fn borrow_queues(&mut self) {
-        // What a timeout has left in them is not sent yet.
-        if self.machine.has_empty_queues() {
-            let mut queues = QUEUES.take();
-            self.machine.swap_queues(&mut queues);
-        }
-        if self.outgoing.is_empty() {
-            self.outgoing = OUTGOING.take();
-        }
-    }
-
-    /// Gives the queues back, unless something is left in them.
-    fn return_queues(&mut self) {
-        let mut queues = Queues::new();
-        if self.machine.has_empty_queues() {
-            self.machine.swap_queues(&mut queues);
-            QUEUES.set(queues);
-        }
-        if self.outgoing.is_empty() {
-            OUTGOING.set(std::mem::take(&mut self.outgoing));
-        }
-    }
-
-    fn poll_with_queues(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.borrow_queues();
-        let polled = self.poll_state(cx);
-        self.return_queues();
+    fn poll_with_buffers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut turn = Turn { now: now(), cx, buffers: Buffers::take() };
+        let lent = turn.buffers.lend(&mut self.machine, &mut self.channels, &mut self.outgoing);
+        let polled = self.poll_state(&mut turn);
+        turn.buffers.take_back(&lent, &mut self.machine, &mut self.channels, &mut self.outgoing);
+        turn.buffers.put_back();
         polled
     }
 
-    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_state(&mut self, turn: &mut Turn<'_, '_>) -> Poll<()> {
         loop {
             match self.state {
-                State::Open => ready!(self.poll_open(cx)),
+                State::Open => ready!(self.poll_open(turn)),
                 State::Closing { code, deadline } => {
-                    ready!(self.poll_closing(code, deadline, cx));
+                    ready!(self.poll_closing(code, deadline, turn.cx));
                     self.state = State::Closed;
                 }
                 State::Closed => return Poll::Ready(()),
@@ -136,26 +105,27 @@ impl<T: Transport> ChannelDriver<T> {
         }
     }
 
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = now();
+    fn poll_open(&mut self, turn: &mut Turn<'_, '_>) -> Poll<()> {
         // Whether all that was taken from the inbox is on its way: else it is still in the machine.
         let mut is_sent = !std::mem::take(&mut self.deferred);
         let mut may_defer = is_sent;
+        let mut has_mail = true;
         for _ in 0..MAX_ROUNDS {
-            // A connection that is never idle has to tell, too, what it has written.
-            self.drain_inbox(is_sent.then(|| self.outgoing.load()));
-            while let Some(done) = self.channels.poll_done(cx) {
-                self.settle(done, now, cx);
-                self.drain_inbox(None);
+            if has_mail {
+                self.drain_inbox(is_sent.then(|| self.outgoing.load()), turn);
             }
-            let received = self.receive(now, cx);
-            self.execute(now, cx);
-            if self.run_callbacks(now, cx) && self.drain_inbox(None) && std::mem::take(&mut may_defer) {
+            while let Some(done) = self.channels.poll_done(turn.cx) {
+                self.settle(done, turn);
+                self.drain_inbox(None, turn);
+            }
+            let received = self.receive(!has_mail, turn);
+            self.execute(turn);
+            if self.run_callbacks(turn) && self.drain_inbox(None, turn) && std::mem::take(&mut may_defer) {
                 self.deferred = true;
-                cx.waker().wake_by_ref();
+                turn.cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.send(now, cx);
+            self.send(turn);
             is_sent = true;
             if !matches!(self.state, State::Open) {
                 return Poll::Ready(());
@@ -170,31 +140,32 @@ impl<T: Transport> ChannelDriver<T> {
                     Received::None => false,
                     Received::Unasked => self.may_receive(),
                 };
+            has_mail = false;
             if more {
                 continue;
             }
-            match self.parts.inbox.park(self.outgoing.load(), cx) {
-                Parked::NotEmpty => {}
-                Parked::Asleep => return self.poll_timer(cx),
+            match self.parts.inbox.park(self.outgoing.load(), turn.cx) {
+                Parked::NotEmpty => has_mail = true,
+                Parked::Asleep => return self.poll_timer(turn),
                 Parked::AsleepAnew => {
                     self.timer.disarm();
-                    return self.poll_timer(cx);
+                    return self.poll_timer(turn);
                 }
             }
         }
         // Somebody keeps this connection busy; deadlines and the other tasks of the thread have a right too. Nothing
         // else may wake it: whoever was polled had more.
         self.timer.disarm();
-        cx.waker().wake_by_ref();
-        self.poll_timer(cx)
+        turn.cx.waker().wake_by_ref();
+        self.poll_timer(turn)
     }
 
     /// Moves what other parts of the program sent into the machine and the mailboxes; whether there was a
     /// broadcast among it.
-    fn drain_inbox(&mut self, unwritten: Option<Load>) -> bool {
-        let mut items = ITEMS.take();
-        let fanned_out = self.parts.inbox.take(&mut items, unwritten);
-        for item in items.drain(..) {
+    fn drain_inbox(&mut self, unwritten: Option<Load>, turn: &mut Turn<'_, '_>) -> bool {
+        let items = &mut turn.buffers.items;
+        let fanned_out = self.parts.inbox.take(items, unwritten);
+        while let Some(item) = items.pop_front() {
             match item {
                 Item::Frame(channel, frame) => self.machine.send(channel, frame),
                 Item::Broadcast(channel, broadcast, place) => {
@@ -203,7 +174,7 @@ impl<T: Transport> ChannelDriver<T> {
                 Item::Info(channel, info, place) => self.channels.deliver(channel, Work::Info(info, place)),
                 Item::Abort(channel) => {
                     self.channels.abandon(channel);
-                    self.machine.ended(channel, now());
+                    self.machine.ended(channel, turn.now);
                 }
                 Item::Close(reason) => self.machine.close(*reason),
                 // Whoever asked may have gone.
@@ -214,35 +185,38 @@ impl<T: Transport> ChannelDriver<T> {
                 }
             }
         }
-        ITEMS.set(items);
         fanned_out
     }
 
-    /// Hands what the transport read to the machine.
-    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Received {
+    /// Hands what the transport read to the machine; `look` first into the inbox, if there is anything.
+    fn receive(&mut self, look: bool, turn: &mut Turn<'_, '_>) -> Received {
         if !self.may_receive() {
             return Received::Unasked;
         }
-        let mut incoming = INCOMING.take();
-        let received = self.transport.poll_receive(cx, &mut incoming);
+        let mut incoming = std::mem::take(&mut turn.buffers.incoming);
+        let received = self.transport.poll_receive(turn.cx, &mut incoming);
         if received.is_ready() {
-            self.machine.handle_activity(now);
+            self.machine.handle_activity(turn.now);
+            if look {
+                // A connection that is never idle has to tell, too, what it has written.
+                self.drain_inbox(Some(self.outgoing.load()), turn);
+            }
+            // Joins are decided one by one, other callbacks only run after all of this: that gives the order in which
+            // Phoenix answers (protocol §9.4).
+            self.machine.begin_batch();
+            for unit in incoming.drain(..) {
+                self.machine.handle_incoming(unit, turn.now);
+                self.execute(turn);
+            }
+            self.machine.end_batch();
         }
-        // Joins are decided one by one, other callbacks only run after all of this: that gives the order in which
-        // Phoenix answers (protocol §9.4).
-        self.machine.begin_batch();
-        for unit in incoming.drain(..) {
-            self.machine.handle_incoming(unit, now);
-            self.execute(now, cx);
-        }
-        self.machine.end_batch();
-        INCOMING.set(incoming);
+        turn.buffers.incoming = incoming;
         match received {
             Poll::Ready(Ok(())) => Received::Some,
             Poll::Ready(Err(disconnect)) => {
                 // A message before that may have ended the connection already.
                 if matches!(self.state, State::Open) {
-                    self.disconnect(disconnect, now);
+                    self.disconnect(disconnect, turn.now);
                 }
                 Received::None
             }
@@ -255,12 +229,12 @@ impl<T: Transport> ChannelDriver<T> {
         self.machine.wants_read() && self.write_deadline.is_none()
     }
 
-    fn execute(&mut self, now: Instant, cx: &mut Context<'_>) {
+    fn execute(&mut self, turn: &mut Turn<'_, '_>) {
         while matches!(self.state, State::Open)
             && let Some(command) = self.machine.poll_command()
         {
             match command {
-                Command::Join(request) => self.join(*request, now, cx),
+                Command::Join(request) => self.join(*request, turn),
                 Command::Message { channel, event, reference, payload, credit } => {
                     self.channels.deliver(channel, Work::Message { event, reference, payload, credit });
                 }
@@ -268,12 +242,12 @@ impl<T: Transport> ChannelDriver<T> {
                     self.channels.deliver(channel, Work::Leave { reference, credit });
                 }
                 Command::Kill { channel } => match self.channels.kill(channel) {
-                    Ended::Gone => self.machine.ended(channel, now),
-                    Ended::Terminate(callback) => self.start(channel, callback, now, cx),
+                    Ended::Gone => self.machine.ended(channel, turn.now),
+                    Ended::Terminate(callback) => self.start(channel, callback, turn),
                     Ended::Later => {}
                 },
                 Command::Abandon { channel } => self.channels.abandon(channel),
-                Command::Close(reason) => self.close(&reason, now),
+                Command::Close(reason) => self.close(&reason, turn.now),
             }
         }
         while let Some(notice) = self.machine.poll_event() {
@@ -281,7 +255,7 @@ impl<T: Transport> ChannelDriver<T> {
         }
     }
 
-    fn send(&mut self, now: Instant, cx: &mut Context<'_>) {
+    fn send(&mut self, turn: &mut Turn<'_, '_>) {
         while let Some(frame) = self.machine.poll_transmit() {
             self.outgoing.push(frame);
         }
@@ -289,7 +263,7 @@ impl<T: Transport> ChannelDriver<T> {
             return;
         }
         let before = self.outgoing.load();
-        match self.transport.poll_send(cx, &mut self.outgoing) {
+        match self.transport.poll_send(turn.cx, &mut self.outgoing) {
             Poll::Ready(Ok(())) => self.write_deadline = None,
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "write failed");
@@ -298,28 +272,28 @@ impl<T: Transport> ChannelDriver<T> {
             }
             Poll::Pending => {
                 if self.write_deadline.is_none() || self.outgoing.load() != before {
-                    self.write_deadline = Some(now + self.parts.timeouts.write);
+                    self.write_deadline = Some(turn.now + self.parts.timeouts.write);
                 }
             }
         }
     }
 
     /// Ready when a deadline has ended the connection.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timer(&mut self, turn: &mut Turn<'_, '_>) -> Poll<()> {
         let protocol = self.machine.poll_timeout().map(|(deadline, _)| deadline);
         let deadline = protocol.into_iter().chain(self.write_deadline).min();
-        ready!(self.timer.poll(deadline, cx));
-        let now = now();
-        if self.write_deadline.is_some_and(|deadline| now >= deadline) {
+        ready!(self.timer.poll(deadline, turn.now, turn.cx));
+        turn.now = now();
+        if self.write_deadline.is_some_and(|deadline| turn.now >= deadline) {
             tracing::info!("nothing could be written for too long");
             self.end(End::TooSlow);
             self.state = State::Closed;
             return Poll::Ready(());
         }
-        self.machine.handle_timeout(now);
-        self.execute(now, cx);
+        self.machine.handle_timeout(turn.now);
+        self.execute(turn);
         // Round again: for what the machine wants now, and for the next deadline.
-        cx.waker().wake_by_ref();
+        turn.cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
@@ -330,18 +304,18 @@ impl<T: Transport> Future for ChannelDriver<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
         if driver.parts.span.is_disabled() {
-            return driver.poll_with_queues(cx);
+            return driver.poll_with_buffers(cx);
         }
         let span = driver.parts.span.clone();
         let _entered = span.enter();
-        driver.poll_with_queues(cx)
+        driver.poll_with_buffers(cx)
     }
 }
 
 impl<T: Transport> Drop for ChannelDriver<T> {
     fn drop(&mut self) {
         if matches!(self.state, State::Open) {
-            self.end(End::PeerClosed);
+            self.cut(End::PeerClosed);
         }
     }
 }

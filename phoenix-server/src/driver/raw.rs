@@ -333,7 +333,7 @@ impl<T: Transport> RawDriver<T> {
         let idle = self.idle_timeout.filter(|_| self.unhandled == 0);
         // One that is too far away to be represented never comes.
         let idle = idle.and_then(|timeout| self.active.checked_add(timeout));
-        ready!(self.timer.poll(idle.into_iter().chain(self.write_deadline).min(), cx));
+        ready!(self.timer.poll(idle.into_iter().chain(self.write_deadline).min(), now(), cx));
         let now = now();
         if self.write_deadline.is_some_and(|deadline| now >= deadline) {
             tracing::info!("nothing could be written for too long");

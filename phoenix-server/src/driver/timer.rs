@@ -10,35 +10,35 @@ use tokio::time::{Sleep, sleep_until};
 #[derive(Default)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whether the sleep knows the waker that the task has now.
-    armed: bool,
+    /// When the sleep wakes the task, if it knows the waker that the task has now.
+    armed: Option<Instant>,
 }
 
 impl Timer {
     /// Whether the deadline, or an earlier one that was set before, has passed; otherwise the task is woken
     /// then.
-    pub(super) fn poll(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = deadline.map(Into::into) else { return Poll::Pending };
+    pub(super) fn poll(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        if self.armed.is_some_and(|armed| now < armed && armed <= deadline) {
+            return Poll::Pending;
+        }
         let sleep = match &mut self.sleep {
             Some(sleep) => {
-                let elapsed = sleep.is_elapsed();
-                if sleep.deadline() > deadline || elapsed {
-                    sleep.as_mut().reset(deadline);
-                } else if self.armed {
-                    return Poll::Pending;
+                if sleep.is_elapsed() || sleep.deadline() > deadline.into() {
+                    sleep.as_mut().reset(deadline.into());
                 }
                 sleep
             }
-            None => self.sleep.insert(Box::pin(sleep_until(deadline))),
+            None => self.sleep.insert(Box::pin(sleep_until(deadline.into()))),
         };
         let polled = sleep.as_mut().poll(cx);
-        self.armed = polled.is_pending();
+        self.armed = polled.is_pending().then(|| sleep.deadline().into_std());
         polled
     }
 
     /// The task has another waker than before.
     pub(super) fn disarm(&mut self) {
-        self.armed = false;
+        self.armed = None;
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Context;
-use std::time::Instant;
 
 use phoenix_proto::server::{ChannelId, JoinRequest};
 
-use super::ChannelDriver;
+use super::{ChannelDriver, Turn};
 use crate::handle::Link;
 use crate::pubsub::SubscriberId;
 use crate::runner::{Callback, Done, Outcome};
@@ -21,15 +19,15 @@ impl<T: Transport> ChannelDriver<T> {
     /// Runs what channels have to do; those that make more work for themselves have to wait for their next turn.
     ///
     /// Whether there was something to do.
-    pub(super) fn run_callbacks(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+    pub(super) fn run_callbacks(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         for number in 0..MAX_CALLBACKS {
             let Some((channel, callback)) = self.channels.next_callback() else { return number > 0 };
-            self.start(channel, callback, now, cx);
+            self.start(channel, callback, turn);
         }
         true
     }
 
-    pub(super) fn join(&mut self, request: JoinRequest, now: Instant, cx: &mut Context<'_>) {
+    pub(super) fn join(&mut self, request: JoinRequest, turn: &mut Turn<'_, '_>) {
         let JoinRequest { channel, route, topic, join_ref, payload } = request;
         let link = Arc::new(Link {
             inbox: Arc::clone(&self.parts.inbox),
@@ -45,29 +43,24 @@ impl<T: Transport> ChannelDriver<T> {
         });
         let joining = self.parts.socket.join(route, link, payload);
         self.channels.insert(channel);
-        self.start(channel, joining, now, cx);
+        self.start(channel, joining, turn);
     }
 
-    pub(super) fn start(
-        &mut self,
-        channel: ChannelId,
-        callback: Callback,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) {
-        if let Some(done) = self.channels.start(channel, callback, cx) {
-            self.settle(done, now, cx);
+    pub(super) fn start(&mut self, channel: ChannelId, callback: Callback, turn: &mut Turn<'_, '_>) {
+        if let Some(done) = self.channels.start(channel, callback, turn.cx) {
+            self.settle(done, turn);
         }
     }
 
     /// Acts on a callback that is done, and on those that follow from it.
-    pub(super) fn settle(&mut self, done: Done, now: Instant, cx: &mut Context<'_>) {
+    pub(super) fn settle(&mut self, done: Done, turn: &mut Turn<'_, '_>) {
+        let now = turn.now;
         let mut next = Some(done);
         while let Some(done) = next.take() {
             // What the callback sent comes before what becomes of it. Of most becomes nothing, and what they sent is
             // taken together.
             if !matches!(done, Done::Ran(_, _, Outcome::Continue)) {
-                self.drain_inbox(None);
+                self.drain_inbox(None, turn);
             }
             let follows = match done {
                 Done::Joined(channel, Ok((runner, reply))) => {
@@ -100,7 +93,7 @@ impl<T: Transport> ChannelDriver<T> {
                 }
             };
             if let Some((channel, callback)) = follows {
-                next = self.channels.start(channel, callback, cx);
+                next = self.channels.start(channel, callback, turn.cx);
             }
         }
     }

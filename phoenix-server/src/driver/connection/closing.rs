@@ -27,8 +27,17 @@ impl<T: Transport> ChannelDriver<T> {
 
     /// The connection is over for the channels.
     pub(super) fn end(&mut self, end: End) {
+        self.wind_down(end, true);
+    }
+
+    /// The same for one that is dropped: its runtime may be about to end, in which channels should not be called.
+    pub(super) fn cut(&mut self, end: End) {
+        self.wind_down(end, false);
+    }
+
+    fn wind_down(&mut self, end: End, at_once: bool) {
         self.parts.inbox.close();
-        std::mem::take(&mut self.channels).wind_down(end, self.parts.timeouts.terminate);
+        std::mem::take(&mut self.channels).wind_down(end, self.parts.timeouts.terminate, at_once);
     }
 
     pub(super) fn poll_closing(
