@@ -2,13 +2,17 @@
 //!
 //! The adapters for axum and warp are thin layers over [`handle`]; use it directly for a bare hyper server.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 pub use phoenix_adapter_longpoll::Body;
-use phoenix_server::{Answer, Endpoint, HttpRequest, Upgrade};
+use phoenix_server::{Answer, Driver, Endpoint, HttpRequest, Upgrade, WebSocket};
 use tokio::net::TcpStream;
 
 /// Answers a request if it is the endpoint's, `None` if it belongs to the rest of the application.
@@ -47,32 +51,55 @@ fn accept(upgrade: Upgrade, on_upgrade: Option<OnUpgrade>) -> Response<Bytes> {
         return response;
     };
     let response = upgrade.response().clone().map(|()| Bytes::new());
-    tokio::spawn(async move {
-        match on_upgrade.await {
-            Ok(upgraded) => run(upgrade, upgraded),
-            Err(error) => tracing::debug!(%error, "the upgrade was not completed"),
-        }
-    });
+    tokio::spawn(Task::Upgrading(on_upgrade, upgrade));
     response
 }
 
-/// Spawns the connection as a task of its own, so that the one of the upgrade and its memory go away.
-fn run(upgrade: Upgrade, upgraded: Upgraded) {
+/// The task of a connection from its upgrade on. Written as a state so that what the upgrade needs lies where the
+/// connection will: as an `async` block it would keep both.
+enum Task {
+    Upgrading(OnUpgrade, Upgrade),
+    Tcp(Driver<WebSocket<TcpStream>>),
+    /// Over TLS, say.
+    Other(Box<Driver<WebSocket<TokioIo<Upgraded>>>>),
+    Over,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        loop {
+            let upgraded = match task {
+                Self::Upgrading(on_upgrade, _) => ready!(Pin::new(on_upgrade).poll(cx)),
+                Self::Tcp(driver) => return Pin::new(driver).poll(cx),
+                Self::Other(driver) => return Pin::new(driver).poll(cx),
+                Self::Over => return Poll::Ready(()),
+            };
+            let Self::Upgrading(_, upgrade) = std::mem::replace(task, Self::Over) else { continue };
+            match upgraded {
+                Ok(upgraded) => *task = run(upgrade, upgraded),
+                Err(error) => tracing::debug!(%error, "the upgrade was not completed"),
+            }
+        }
+    }
+}
+
+fn run(upgrade: Upgrade, upgraded: Upgraded) -> Task {
     let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => return run_tcp(upgrade, parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
     };
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => run_tcp(upgrade, parts.io.into_inner(), &parts.read_buf),
-        Err(upgraded) => {
-            tokio::spawn(upgrade.run(TokioIo::new(upgraded), &[]));
-        }
+        Err(upgraded) => Task::Other(Box::new(upgrade.run(TokioIo::new(upgraded), &[]))),
     }
 }
 
-fn run_tcp(upgrade: Upgrade, stream: TcpStream, read_ahead: &[u8]) {
+fn run_tcp(upgrade: Upgrade, stream: TcpStream, read_ahead: &[u8]) -> Task {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    tokio::spawn(upgrade.run(stream, read_ahead));
+    Task::Tcp(upgrade.run(stream, read_ahead))
 }
