@@ -57,6 +57,7 @@ fn accept(upgrade: Upgrade, on_upgrade: Option<OnUpgrade>) -> Response<Bytes> {
 
 /// The task of a connection from its upgrade on. Written as a state so that what the upgrade needs lies where the
 /// connection will: as an `async` block it would keep both.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the largest one, nearly all of the time")]
 enum Task {
     Upgrading(OnUpgrade, Upgrade),
     Tcp(Driver<WebSocket<TcpStream>>),

@@ -34,6 +34,12 @@ enum Command {
         /// Operations.
         times: u64,
     },
+    /// Measure in memory what a second worker adds, and print a table.
+    Workers {
+        /// How often each kind of work is measured; the median counts.
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
     /// Measure servers against the limit server and write tables and plots.
     Compare(CompareArgs),
 }
@@ -97,10 +103,12 @@ struct CompareArgs {
     /// A Markdown file with the markers.
     #[arg(long, default_value = "bench/README.md")]
     out: PathBuf,
-    #[arg(long, default_value_t = 0)]
-    server_core: usize,
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
+    /// Or several cores: 0-1.
+    #[arg(long, default_value = "0")]
+    server_core: String,
+    /// Or several cores.
+    #[arg(long, default_value = "1")]
+    load_core: String,
 }
 
 const DEFAULT_PATH: &str = "/bench/websocket?vsn=2.0.0";
@@ -127,9 +135,25 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Limit { port } => limit::run(port, announce)?,
         Command::Serve(args) => serve::run(&args.setup(), announce)?,
         Command::Hot { path, times } => hot::phoenix_bench_measured(&mut *path.prepare(), times),
+        Command::Workers { rounds } => workers(rounds),
         Command::Compare(args) => compare::run(&args.comparison()?)?,
     }
     Ok(())
+}
+
+/// Messages of each client in a round.
+const MESSAGES: usize = 500;
+
+fn workers(rounds: usize) {
+    println!("| work | CPU per message, two workers over one | two workers do |\n|---|--:|--:|");
+    for work in hot::Work::value_variants() {
+        let mut ratios: Vec<_> =
+            (0..rounds.max(1)).map(|_| hot::cost_of_second_worker(*work, MESSAGES)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (lowest, median, highest) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+        let name = work.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        println!("| {name} | {median:.2} ({lowest:.2}–{highest:.2}) | {:.2} times as much |", 2.0 / median);
+    }
 }
 
 /// What [`compare`] waits for.

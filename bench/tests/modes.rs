@@ -39,7 +39,7 @@ fn echo_of_large_payloads_loses_nothing() {
 
 #[test]
 fn fan_out_reaches_every_subscriber() {
-    for mode in [Mode::Fanout1, Mode::Fanout8] {
+    for mode in [Mode::Fanout100, Mode::Fanout1, Mode::Fanout10k, Mode::Fanout8] {
         for outcome in run(mode, 20, |_| {}) {
             assert_eq!(outcome.messages, MESSAGES * 21, "20 subscribers, and the publisher itself");
             assert_measured(&outcome);

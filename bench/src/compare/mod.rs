@@ -34,10 +34,10 @@ pub struct Comparison {
     pub path: String,
     /// A Markdown file with the markers between which the tables belong; plots go to `plots/` beside it.
     pub out: PathBuf,
-    /// The core every server is pinned to.
-    pub server_core: usize,
-    /// The core the load is pinned to.
-    pub load_core: usize,
+    /// The core every server is pinned to, or several as `taskset` takes them.
+    pub server_core: String,
+    /// The core the load is pinned to, or several.
+    pub load_core: String,
 }
 
 /// Why a comparison has no result. Nothing is written then.

@@ -49,9 +49,9 @@ fn all<'a>(
 
 fn once(comparison: &Comparison, contender: &Contender, mode: Mode) -> Result<Outcome, CompareError> {
     let name = &contender.name;
-    let server = Server::start(contender, comparison.server_core)
+    let server = Server::start(contender, &comparison.server_core)
         .map_err(|source| CompareError::Start { name: name.clone(), source })?;
-    let load = pinned(comparison.load_core)
+    let load = pinned(&comparison.load_core)
         .arg(&comparison.program)
         .args(["load", mode.name(), "--busy", "--path", &comparison.path])
         .args(["--url", &format!("ws://{}", server.address)])

@@ -66,7 +66,7 @@ impl FromStr for Contender {
 
 impl Server {
     /// Starts the contender and waits until it listens.
-    pub(super) fn start(contender: &Contender, core: usize) -> Result<Self, StartError> {
+    pub(super) fn start(contender: &Contender, core: &str) -> Result<Self, StartError> {
         let port = free_port()?.to_string();
         let mut child = pinned(core)
             .args(contender.command.iter().map(|word| word.replace(PORT, &port)))
@@ -94,10 +94,10 @@ impl Drop for Server {
     }
 }
 
-/// A command that will run on one core.
-pub(super) fn pinned(core: usize) -> Command {
+/// A command that will run on one core, or several.
+pub(super) fn pinned(cores: &str) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string()]);
+    command.args(["-c", cores]);
     command
 }
 
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_server_that_ends_is_no_server() {
         let contender = "gone=true".parse().unwrap();
-        assert!(matches!(Server::start(&contender, 0), Err(StartError::Ended)));
+        assert!(matches!(Server::start(&contender, "0"), Err(StartError::Ended)));
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec(),
         };
-        let server = Server::start(&contender, 0).unwrap();
+        let server = Server::start(&contender, "0").unwrap();
         assert_ne!(server.address.port(), 0);
         let pid = server.pid();
         assert!(pid.resident_kib().is_ok());

@@ -5,11 +5,13 @@
 mod codec;
 mod server;
 mod stream;
+mod workers;
 
 use clap::ValueEnum;
 
 use codec::{Decode, Encode, Presences};
 use server::{Chat, Fanout, Visits};
+pub use workers::{Work, cost_of_second_worker};
 
 /// One path. What it does once is one *operation*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -15,22 +15,36 @@ pub(super) const TOPIC: &str = "bench:1";
 
 /// The text of a push with a payload of about so many bytes.
 pub(super) fn push(event: &str, size: usize, nested: bool) -> String {
-    let mut outgoing = Outgoing::new(size, nested);
-    let line = outgoing.line(&Push { reference: 17, topic: TOPIC, event, from: 3, seq: 42 });
+    text(Outgoing::new(size, nested), TOPIC, event)
+}
+
+/// The same for any topic, with a payload of 128 bytes.
+pub(super) fn push_to(topic: &str, event: &str) -> String {
+    text(Outgoing::new(128, false), topic, event)
+}
+
+fn text(mut outgoing: Outgoing, topic: &str, event: &str) -> String {
+    let line = outgoing.line(&Push { reference: 17, topic, event, from: 3, seq: 42 });
     String::from_utf8(line.to_vec()).expect("JSON is text")
 }
 
-struct Server {
+pub(super) struct Server {
     runtime: Runtime,
     endpoint: Endpoint,
 }
 
 impl Server {
     fn new() -> Self {
-        Self {
-            runtime: Builder::new_current_thread().enable_all().build().expect("a runtime can be had"),
-            endpoint: serve::endpoint().expect("the endpoint is valid"),
-        }
+        Self::sharing(serve::endpoint().expect("the endpoint is valid"))
+    }
+
+    pub(super) fn sharing(endpoint: Endpoint) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be had");
+        Self { runtime, endpoint }
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// Upgrades a connection; its task is spawned.
@@ -55,11 +69,22 @@ impl Server {
     }
 
     fn join(&self) -> Stream {
+        self.join_with(&masked_text(&control("phx_join")))
+    }
+
+    pub(super) fn join_with(&self, join: &[u8]) -> Stream {
         let stream = self.connect();
-        stream.feed(&masked(frame::TEXT, control("phx_join").as_bytes()));
-        self.until_idle();
-        assert!(stream.take_written() > 0, "the join is answered");
+        self.answered(&stream, join);
         stream
+    }
+
+    /// How many bytes the answer has.
+    pub(super) fn answered(&self, stream: &Stream, sent: &[u8]) -> usize {
+        stream.feed(sent);
+        self.until_idle();
+        let answered = stream.take_written();
+        assert!(answered > 0, "it is answered");
+        answered
     }
 
     /// Lets the tasks run until they have written so many bytes.
@@ -94,26 +119,22 @@ pub(super) struct Chat {
 
 impl Chat {
     pub(super) fn echo(in_flight: usize, size: usize) -> Self {
-        Self::new(&masked(frame::TEXT, push("echo", size, false).as_bytes()).repeat(in_flight))
+        Self::new(&masked_text(&push("echo", size, false)).repeat(in_flight))
     }
 
     pub(super) fn nested_echo(size: usize) -> Self {
-        Self::new(&masked(frame::TEXT, push("echo", size, true).as_bytes()))
+        Self::new(&masked_text(&push("echo", size, true)))
     }
 
     pub(super) fn rejoin() -> Self {
-        let [leave, join] =
-            ["phx_leave", "phx_join"].map(|event| masked(frame::TEXT, control(event).as_bytes()));
+        let [leave, join] = ["phx_leave", "phx_join"].map(|event| masked_text(&control(event)));
         Self::new(&[leave, join].concat())
     }
 
     fn new(sent: &[u8]) -> Self {
         let server = Server::new();
         let stream = server.join();
-        stream.feed(sent);
-        server.until_idle();
-        let answered = stream.take_written();
-        assert!(answered > 0, "it is answered");
+        let answered = server.answered(&stream, sent);
         Self { server, stream, sent: sent.to_vec(), answered }
     }
 
@@ -182,7 +203,15 @@ impl Visits {
 }
 
 fn control(event: &str) -> String {
-    format!(r#"["{JOIN_REF}","{JOIN_REF}","{TOPIC}","{event}",{{}}]"#)
+    control_for(TOPIC, event)
+}
+
+pub(super) fn control_for(topic: &str, event: &str) -> String {
+    format!(r#"["{JOIN_REF}","{JOIN_REF}","{topic}","{event}",{{}}]"#)
+}
+
+pub(super) fn masked_text(text: &str) -> Vec<u8> {
+    masked(frame::TEXT, text.as_bytes())
 }
 
 fn masked(opcode: u8, body: &[u8]) -> Vec<u8> {

@@ -54,7 +54,9 @@ pub enum LoadError {
 pub fn run(plan: &Plan, target: &Target, server: Option<Pid>) -> Result<Outcome, LoadError> {
     match plan.mode {
         Mode::Echo | Mode::Echo16 | Mode::Echo4k => echo::run(plan, target, server),
-        Mode::Fanout1 | Mode::Fanout8 | Mode::Rooms => broadcast::run(plan, target, server),
+        Mode::Fanout100 | Mode::Fanout1 | Mode::Fanout10k | Mode::Fanout8 | Mode::Rooms => {
+            broadcast::run(plan, target, server)
+        }
         Mode::Connect => connect::run(plan, target, server),
         Mode::Churn => churn::run(plan, target, server),
         Mode::Idle => idle::run(plan, target, server),

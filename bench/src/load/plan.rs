@@ -17,6 +17,10 @@ pub enum Mode {
     Echo4k,
     /// One publisher, 1000 subscribers, one broadcast in flight.
     Fanout1,
+    /// One publisher, 100 subscribers, one broadcast in flight.
+    Fanout100,
+    /// One publisher, 10,000 subscribers, one broadcast in flight.
+    Fanout10k,
     /// One publisher, 1000 subscribers, eight broadcasts in flight.
     Fanout8,
     /// 1000 clients in 100 rooms; every client broadcasts as soon as its last broadcast has arrived.
@@ -83,6 +87,8 @@ impl Mode {
             Self::Echo16 => "echo16",
             Self::Echo4k => "echo4k",
             Self::Fanout1 => "fanout1",
+            Self::Fanout100 => "fanout100",
+            Self::Fanout10k => "fanout10k",
             Self::Fanout8 => "fanout8",
             Self::Rooms => "rooms",
             Self::Connect => "connect",
@@ -98,7 +104,8 @@ impl Plan {
     /// warm-up, three seconds measured.
     pub fn preset(mode: Mode) -> Self {
         let (clients, in_flight) = match mode {
-            Mode::Echo | Mode::Echo4k | Mode::Churn => (100, 1),
+            Mode::Echo | Mode::Echo4k | Mode::Churn | Mode::Fanout100 => (100, 1),
+            Mode::Fanout10k => (10_000, 1),
             Mode::Echo16 => (50, 16),
             Mode::Fanout1 | Mode::Rooms | Mode::Connect => (1000, 1),
             Mode::Fanout8 => (1000, 8),

@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 
 use axum::Router;
 use phoenix_server::Endpoint;
@@ -6,5 +7,6 @@ use tokio::net::TcpListener;
 
 pub(super) async fn serve(listener: TcpListener, endpoint: Endpoint) -> io::Result<()> {
     let app: Router = Router::new().merge(phoenix_adapter_axum::router(&endpoint));
-    axum::serve(listener, app).await
+    // Not the router itself, which axum would finish anew for each connection.
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 }

@@ -2,7 +2,7 @@
 
 mod instructions;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::{
@@ -18,9 +18,12 @@ pub(crate) struct Options {
     /// Record the instruction counts of the hot paths
     #[arg(long, conflicts_with_all = ["modes", "rounds", "seconds"])]
     record: bool,
-    /// The modes, divided by commas
-    #[arg(long, default_value = MODES)]
-    modes: String,
+    /// Measure the peers of bench/peers too
+    #[arg(long, conflicts_with_all = ["check", "record"])]
+    peers: bool,
+    /// The modes, divided by commas; all unless given, with peers those that they offer
+    #[arg(long)]
+    modes: Option<String>,
     /// How often each mode is measured with each server
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -30,7 +33,14 @@ pub(crate) struct Options {
 }
 
 /// All of them.
-const MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,churn,idle,longpoll";
+const MODES: &str =
+    "echo,echo16,echo4k,fanout100,fanout1,fanout10k,fanout8,rooms,connect,churn,idle,longpoll";
+
+/// What every peer offers.
+const PEER_MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,idle";
+
+/// The programs of bench/peers.
+const PEERS: [&str; 4] = ["raw-warp", "raw-axum", "raw-actix", "actix-phoenix-channel"];
 
 const ADAPTERS: [&str; 3] = ["warp", "axum", "actix"];
 
@@ -53,14 +63,28 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn compare(program: &Path, options: &Options) -> Result<ExitCode, Failure> {
+    let peers = options.peers.then(build_peers).transpose()?;
     let mut command = Command::new(program);
     command.current_dir(project::root()).arg("compare");
     for adapter in ADAPTERS {
         let serve = format!("{} serve --adapter {adapter} --port {{port}}", program.display());
         command.args(["--server", &format!("{adapter}={serve}")]);
     }
-    command.args(["--modes", &options.modes, "--rounds", &options.rounds.to_string()]);
+    for peer in peers.iter().flat_map(|folder| PEERS.map(|name| (name, folder.join(name)))) {
+        command.args(["--server", &format!("{}={} {{port}}", peer.0, peer.1.display())]);
+    }
+    let modes = options.modes.as_deref().unwrap_or(if options.peers { PEER_MODES } else { MODES });
+    command.args(["--modes", modes, "--rounds", &options.rounds.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]);
     command::run(&mut command, minutes(60))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the peers, which are no part of the workspace; gives the folder of their programs.
+fn build_peers() -> Result<PathBuf, Failure> {
+    let arguments = ["build", "--release", "--manifest-path", "bench/peers/Cargo.toml", "--locked"];
+    let target = project::root().join("bench/peers/target");
+    let mut command = project::cargo(&arguments);
+    command::run(command.arg("--target-dir").arg(&target), minutes(30))?;
+    Ok(target.join("release"))
 }
