@@ -1,10 +1,11 @@
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 use parking_lot::RwLock;
 use phoenix_proto::server::{ChannelId, CloseReason};
 use phoenix_proto::{Broadcast, EncodeError, Frame, Serializer, Text};
@@ -53,7 +54,8 @@ pub(crate) type InfoMap = dyn Fn(&Arc<Broadcast>) -> Box<dyn Any + Send> + Send 
 /// Broadcasts share a read lock of their topic's shard; only subscribing and unsubscribing write.
 pub(super) struct Table {
     node: NodeName,
-    shards: [RwLock<HashMap<Text, Topic>>; SHARDS],
+    /// One hash of a topic, which nobody can foresee, names its shard and its place there.
+    shards: [Shard; SHARDS],
     hasher: RandomState,
     /// The way to other nodes, if there are any.
     remote: Option<Remote>,
@@ -62,8 +64,10 @@ pub(super) struct Table {
 
 const SHARDS: usize = 16;
 
-#[derive(Default)]
+type Shard = RwLock<HashTable<Topic>>;
+
 struct Topic {
+    name: Text,
     entries: Slab<Entry>,
 }
 
@@ -108,12 +112,16 @@ impl Table {
         subscriber: SubscriberId,
         target: Target,
     ) -> TopicGuard {
-        let mut shard = self.shard(&topic).write();
-        let entries = &mut shard.entry(topic.clone()).or_default().entries;
-        if entries.capacity() == 0 {
+        let hash = self.hash(&topic);
+        let mut shard = self.shard(hash).write();
+        let entries = match shard.entry(hash, |known| known.name == topic, |known| self.hash(&known.name)) {
+            Place::Occupied(known) => &mut known.into_mut().entries,
             // Most topics have one subscriber; a vector would start with room for four.
-            entries.reserve_exact(1);
-        }
+            Place::Vacant(place) => {
+                let new = Topic { name: topic.clone(), entries: Slab::with_capacity(1) };
+                &mut place.insert(new).into_mut().entries
+            }
+        };
         if entries.is_empty()
             && let Some(remote) = &self.remote
         {
@@ -133,8 +141,9 @@ impl Table {
         broadcast: &Arc<Broadcast>,
         from: Option<SubscriberId>,
     ) -> Result<usize, EncodeError> {
-        let shard = self.shard(&broadcast.topic).read();
-        let Some(topic) = shard.get(&*broadcast.topic) else { return Ok(0) };
+        let hash = self.hash(&broadcast.topic);
+        let shard = self.shard(hash).read();
+        let Some(topic) = shard.find(hash, |known| known.name == broadcast.topic) else { return Ok(0) };
         // What nodes tell each other is for nobody's client, whatever topics it can join.
         let internal = broadcast.event == INTERNAL_EVENT;
         let wanted = |entry: &&Entry| {
@@ -151,13 +160,17 @@ impl Table {
     }
 
     pub(super) fn subscribers(&self, topic: &str) -> usize {
-        self.shard(topic).read().get(topic).map_or(0, |topic| topic.entries.len())
+        let hash = self.hash(topic);
+        self.shard(hash).read().find(hash, |known| known.name == *topic).map_or(0, |topic| topic.entries.len())
     }
 
-    fn shard(&self, topic: &str) -> &RwLock<HashMap<Text, Topic>> {
-        // The high bits: the map of the shard uses the low ones.
-        let hash = self.hasher.hash_one(topic) >> 32;
-        &self.shards[usize::try_from(hash).unwrap_or_default() % SHARDS]
+    fn hash(&self, topic: &str) -> u64 {
+        self.hasher.hash_one(topic)
+    }
+
+    fn shard(&self, hash: u64) -> &Shard {
+        // Bits that the table of the shard does not look at first.
+        &self.shards[usize::try_from(hash >> 32).unwrap_or_default() % SHARDS]
     }
 }
 
@@ -222,11 +235,13 @@ impl TopicGuard {
 
 impl Drop for TopicGuard {
     fn drop(&mut self) {
-        let mut shard = self.table.shard(&self.topic).write();
-        let Some(topic) = shard.get_mut(&*self.topic) else { return };
-        let entry = topic.entries.try_remove(self.key);
-        if topic.entries.is_empty() {
-            shard.remove(&*self.topic);
+        let hash = self.table.hash(&self.topic);
+        let mut shard = self.table.shard(hash).write();
+        let Ok(mut topic) = shard.find_entry(hash, |known| known.name == self.topic) else { return };
+        let entries = &mut topic.get_mut().entries;
+        let entry = entries.try_remove(self.key);
+        if entries.is_empty() {
+            drop(topic.remove());
             if let Some(remote) = &self.table.remote {
                 remote.interested(&self.topic, false);
             }
