@@ -168,13 +168,14 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for JoinError {
     }
 }
 
-/// Why a channel ends, as [`Channel::terminate`] is told.
+/// Why a channel ends, as [`Channel::terminate`] is told, or a connection without channels, as
+/// [`RawSocket::terminate`](crate::RawSocket::terminate) is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
     /// The client left.
     Left,
-    /// A callback returned [`Flow::Stop`] or [`Flow::StopWith`].
+    /// A callback returned [`Flow::Stop`] or [`Flow::StopWith`], or a [`RawFlow`](crate::RawFlow) that closes.
     Stopped,
     /// A callback returned an error or panicked.
     Crashed,

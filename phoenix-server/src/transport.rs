@@ -89,7 +89,7 @@ pub enum Control {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disconnect {
-    /// What the channels are told.
+    /// What the channels are told, or the socket that has none.
     pub end: End,
     /// The close code to send, if the peer can still be told.
     pub code: Option<CloseCode>,

@@ -1,14 +1,17 @@
 //! How a socket without channels is mounted: like any other.
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::{Response, StatusCode};
 use phoenix_server::testing::TestSocket;
 use phoenix_server::{
-    AcceptError, CheckOrigin, ConnectInfoOptions, Endpoint, HttpRequest, Incoming, SocketConnected,
-    SocketOptions, Telemetry, WebSocketOptions,
+    AcceptError, CheckOrigin, CloseCode, ConnectInfoOptions, Control, Disconnect, Endpoint, HttpRequest,
+    Incoming, Outgoing, RawIncoming, SocketConnected, SocketOptions, Telemetry, Transport, WebSocketOptions,
 };
 use serde_json::{Value, json};
 
@@ -93,6 +96,62 @@ async fn c22_it_runs_over_any_transport() {
     assert_eq!(bye.payload(), "bye");
     client.expect_close(4001).await;
     probe.expect(&["init over memory", "in close 4001", "terminate normal None"]).await;
+}
+
+/// A transport that knows pings and reasons, and tells what is asked of it.
+struct Telling {
+    probe: Probe,
+    incoming: VecDeque<RawIncoming>,
+}
+
+impl Transport for Telling {
+    fn poll_receive(&mut self, _: &mut Context<'_>, _: &mut Vec<Incoming>) -> Poll<Result<(), Disconnect>> {
+        panic!("pings are wanted, too")
+    }
+
+    fn poll_receive_raw(
+        &mut self,
+        _: &mut Context<'_>,
+        incoming: &mut Vec<RawIncoming>,
+    ) -> Poll<Result<(), Disconnect>> {
+        incoming.extend(self.incoming.pop_front());
+        if incoming.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<io::Result<()>> {
+        while let Some(frame) = outgoing.pop() {
+            self.probe.log(format!("{:?} {:?}", frame.opcode(), frame.payload()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, code: Option<CloseCode>) -> Poll<()> {
+        panic!("{code:?} has a reason")
+    }
+
+    fn poll_close_with(&mut self, _: &mut Context<'_>, code: CloseCode, reason: &str) -> Poll<()> {
+        self.probe.log(format!("close {code} {reason}"));
+        Poll::Ready(())
+    }
+
+    fn handled(&mut self) {
+        self.probe.log("handled");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c22_a_transport_may_know_pings_and_reasons_and_the_socket_ends_before_it_closes() {
+    let (endpoint, probe) = (endpoint(), probe());
+    let target = format!("/raw/memory?probe={}", probe.name);
+    let request = HttpRequest::new(http::Request::get(target).body(()).unwrap().into_parts().0);
+    let ping = RawIncoming::Control(Control::Ping("!".into()));
+    let message = RawIncoming::Message(Incoming::Text("close 4001".into()));
+    let transport = Telling { probe: probe.clone(), incoming: [ping, message].into() };
+    endpoint.accept("memory", &request).await.unwrap().run(transport).await;
+    probe
+        .expect(&["init over memory", r#"Pong b"!""#, r#"Text b"ping:!""#, "in close 4001", "handled"])
+        .await;
+    probe.expect(&["terminate normal None", "dropped", r#"Text b"bye""#, "close 4001 enough"]).await;
 }
 
 #[tokio::test(start_paused = true)]
