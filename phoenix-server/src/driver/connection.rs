@@ -13,6 +13,7 @@ use phoenix_proto::server::{CloseCode, Command, Connection, Notice};
 use super::accepted::AcceptedParts;
 use super::channels::{Channels, Ended};
 use super::timer::{Timer, now};
+use super::writing::write;
 use crate::End;
 use crate::inbox::{Item, Load, Parked};
 use crate::pubsub::TopicGuard;
@@ -262,19 +263,11 @@ impl<T: Transport> ChannelDriver<T> {
         if matches!(self.state, State::Closed) {
             return;
         }
-        let before = self.outgoing.load();
-        match self.transport.poll_send(turn.cx, &mut self.outgoing) {
-            Poll::Ready(Ok(())) => self.write_deadline = None,
-            Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "write failed");
-                self.end(End::PeerClosed);
-                self.state = State::Closed;
-            }
-            Poll::Pending => {
-                if self.write_deadline.is_none() || self.outgoing.load() != before {
-                    self.write_deadline = Some(turn.now + self.parts.timeouts.write);
-                }
-            }
+        let (transport, outgoing) = (&mut self.transport, &mut self.outgoing);
+        let (deadline, timeout) = (&mut self.write_deadline, self.parts.timeouts.write);
+        if write(transport, outgoing, deadline, timeout, turn.now, turn.cx).is_err() {
+            self.end(End::PeerClosed);
+            self.state = State::Closed;
         }
     }
 

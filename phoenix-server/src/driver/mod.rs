@@ -8,6 +8,7 @@ mod dispatch;
 mod raw;
 mod timer;
 mod websocket;
+mod writing;
 
 pub use accepted::Accepted;
 pub(crate) use accepted::{AcceptedParts, Timeouts};

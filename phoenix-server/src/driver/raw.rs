@@ -1,21 +1,22 @@
 //! The connection of a socket without channels: its callbacks run one after the other, in the order in which things
 //! arrived, and nothing is read while something that was read waits to be handled.
 
+mod closing;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use phoenix_proto::Frame;
 use phoenix_proto::server::{CloseCode, CloseReason};
-use tracing::Instrument;
 
 use super::Timeouts;
-use super::closing::{end_of, poll_good_bye};
+use super::closing::poll_good_bye;
 use super::timer::{Timer, now};
+use super::writing::write;
 use crate::End;
 use crate::handle::Link;
 use crate::inbox::{Inbox, Item, Parked};
@@ -311,19 +312,11 @@ impl<T: Transport> RawDriver<T> {
         if matches!(self.state, State::Closed) {
             return;
         }
-        let before = self.outgoing.load();
-        match self.transport.poll_send(cx, &mut self.outgoing) {
-            Poll::Ready(Ok(())) => self.write_deadline = None,
-            Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "write failed");
-                self.end(End::PeerClosed, None);
-                self.state = State::Closed;
-            }
-            Poll::Pending => {
-                if self.write_deadline.is_none() || self.outgoing.load() != before {
-                    self.write_deadline = Some(now + self.timeouts.write);
-                }
-            }
+        let (transport, outgoing) = (&mut self.transport, &mut self.outgoing);
+        let (deadline, timeout) = (&mut self.write_deadline, self.timeouts.write);
+        if write(transport, outgoing, deadline, timeout, now, cx).is_err() {
+            self.end(End::PeerClosed, None);
+            self.state = State::Closed;
         }
     }
 
@@ -348,67 +341,6 @@ impl<T: Transport> RawDriver<T> {
         // Round again, for the next deadline.
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    fn disconnect(&mut self, disconnect: Disconnect, now: Instant) {
-        self.end(disconnect.end, disconnect.peer_code);
-        match disconnect.code {
-            Some(code) => self.begin_closing(code.into(), now),
-            None => self.state = State::Closed,
-        }
-    }
-
-    fn close(&mut self, reason: &CloseReason, now: Instant) {
-        tracing::info!(?reason, dropped = self.inbox.dropped(), "closing the connection");
-        self.end(end_of(reason), None);
-        self.begin_closing(reason.code().into(), now);
-    }
-
-    fn begin_closing(&mut self, close: Close, now: Instant) {
-        self.state = State::Closing { close, deadline: now + self.timeouts.close };
-    }
-
-    /// The connection is over for the socket: it finishes the callback it is in, then runs its last one, before the client
-    /// is told unless one of them waits.
-    fn end(&mut self, end: End, code: Option<CloseCode>) {
-        let mut last_callbacks = self.last_callbacks(end, code);
-        // The task polls it again, with a waker.
-        if last_callbacks.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending() {
-            self.run_apart(last_callbacks);
-        }
-    }
-
-    fn last_callbacks(&mut self, end: End, code: Option<CloseCode>) -> BoxFuture<'static, ()> {
-        self.inbox.close();
-        self.queue = VecDeque::new();
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Idle(runner) => runner.terminate(end, code),
-            Phase::Running { callback, .. } => {
-                async move { callback.await.0.terminate(end, code).await }.boxed()
-            }
-            Phase::Over => std::future::ready(()).boxed(),
-        }
-    }
-
-    fn run_apart(&self, last_callbacks: BoxFuture<'static, ()>) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let grace = self.timeouts.terminate;
-        let in_time = async move {
-            if tokio::time::timeout(grace, last_callbacks).await.is_err() {
-                tracing::warn!("the socket did not terminate in time");
-            }
-        };
-        runtime.spawn(in_time.instrument(self.span.clone()));
-    }
-}
-
-impl<T: Transport> Drop for RawDriver<T> {
-    fn drop(&mut self) {
-        if matches!(self.state, State::Open) {
-            // Its runtime may be about to end, in which the socket should not be called.
-            let last_callbacks = self.last_callbacks(End::PeerClosed, None);
-            self.run_apart(last_callbacks);
-        }
     }
 }
 

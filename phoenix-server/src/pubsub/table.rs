@@ -161,7 +161,10 @@ impl Table {
 
     pub(super) fn subscribers(&self, topic: &str) -> usize {
         let hash = self.hash(topic);
-        self.shard(hash).read().find(hash, |known| known.name == *topic).map_or(0, |topic| topic.entries.len())
+        self.shard(hash)
+            .read()
+            .find(hash, |known| known.name == *topic)
+            .map_or(0, |topic| topic.entries.len())
     }
 
     fn hash(&self, topic: &str) -> u64 {
