@@ -85,6 +85,15 @@ fn what_is_named_exists() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
+#[test]
+fn a_deviation_has_an_id_of_its_own() {
+    let deviations = std::fs::read_to_string(root().join("docs/DEVIATIONS.md")).unwrap();
+    let cells = deviations.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let mut ids: Vec<_> = cells.map(|(id, _)| id).filter(|id| is_deviation(id)).collect();
+    ids.sort_unstable();
+    assert!(ids.len() > 20 && ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+}
+
 struct Row<'a> {
     ids: Vec<&'a str>,
     shown_by: &'a str,
