@@ -218,3 +218,32 @@ impl Nesting {
         (self.bits != NO_LEVEL).then_some(self.bits & 1 == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_string_is_found_at_every_place_and_length() {
+        for length in 0..3 * PIECE {
+            let plain: Vec<u8> = (0..length).map(|at| [b' ', b'~', 0x7F, 0x80, 0xFF][at % 5]).collect();
+            for start in 0..=length {
+                assert_eq!(plain_end(&plain, start), length, "{start} of {length}");
+            }
+            for special in [b'"', b'\\', 0, 0x1F] {
+                for at in 0..length {
+                    let mut bytes = plain.clone();
+                    bytes[at] = special;
+                    for start in 0..=length {
+                        let expected = if start <= at { at } else { length };
+                        assert_eq!(
+                            plain_end(&bytes, start),
+                            expected,
+                            "{special} at {at} from {start} of {length}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
