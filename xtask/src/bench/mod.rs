@@ -36,7 +36,7 @@ pub(crate) struct Options {
 const MODES: &str =
     "echo,echo16,echo4k,fanout100,fanout1,fanout10k,fanout8,rooms,connect,churn,idle,longpoll";
 
-/// What every peer offers.
+/// What every peer offers: the end of a channel, for which `churn` waits, one of them does not tell.
 const PEER_MODES: &str = "echo,echo16,echo4k,fanout1,fanout8,rooms,connect,idle";
 
 /// The programs of bench/peers.
@@ -72,6 +72,9 @@ fn compare(program: &Path, options: &Options) -> Result<ExitCode, Failure> {
     }
     for peer in peers.iter().flat_map(|folder| PEERS.map(|name| (name, folder.join(name)))) {
         command.args(["--server", &format!("{}={} {{port}}", peer.0, peer.1.display())]);
+    }
+    if peers.is_some() {
+        command.args(["--out", "bench/peers/README.md"]);
     }
     let modes = options.modes.as_deref().unwrap_or(if options.peers { PEER_MODES } else { MODES });
     command.args(["--modes", modes, "--rounds", &options.rounds.to_string()]);
