@@ -83,6 +83,9 @@ struct ServeArgs {
     /// Of warp and axum.
     #[arg(long, value_enum, default_value = "per-core")]
     threads: Threads,
+    /// The long polling of the limit server behind the framework, instead of this project.
+    #[arg(long, conflicts_with_all = ["workers", "threads"])]
+    alone: bool,
 }
 
 #[derive(Args)]
@@ -163,7 +166,13 @@ fn announce(address: SocketAddr) {
 
 impl ServeArgs {
     fn setup(&self) -> Setup {
-        Setup { adapter: self.adapter, port: self.port, workers: self.workers, threads: self.threads }
+        Setup {
+            adapter: self.adapter,
+            port: self.port,
+            workers: self.workers,
+            threads: self.threads,
+            alone: self.alone,
+        }
     }
 }
 

@@ -81,9 +81,12 @@ fn idle_connections_join_all_their_topics() {
 
 #[test]
 fn long_polls_bring_every_reply() {
-    for outcome in run(Mode::Longpoll, 5, |_| {}) {
+    let alone = [Adapter::Warp, Adapter::Axum, Adapter::Actix].map(Server::Alone);
+    let alone = alone.into_iter().map(|server| load(server, Mode::Longpoll, 5, |_| {}));
+    for outcome in run(Mode::Longpoll, 5, |_| {}).chain(alone) {
         assert_eq!(outcome.messages, MESSAGES);
         assert_measured(&outcome);
+        assert!(outcome.kib_per_session.is_some() && outcome.kib_per_http.is_some());
     }
 }
 
@@ -101,6 +104,8 @@ fn a_server_that_is_not_there_is_an_error() {
 enum Server {
     Limit,
     UnderTest(Adapter, Threads),
+    /// The framework, and the long polling of the limit server.
+    Alone(Adapter),
 }
 
 /// Runs a small load of this mode against every server.
@@ -133,11 +138,12 @@ fn load(server: Server, mode: Mode, clients: usize, adjust: impl Fn(&mut Plan)) 
 fn start(server: Server) -> SocketAddr {
     let (sender, receiver) = mpsc::channel();
     let ready = move |address| sender.send(address).expect("the test waits for it");
+    let setup =
+        |adapter, threads, alone| Setup { adapter, port: 0, workers: NonZeroUsize::MIN, threads, alone };
     thread::spawn(move || match server {
         Server::Limit => limit::run(0, ready).unwrap(),
-        Server::UnderTest(adapter, threads) => {
-            serve::run(&Setup { adapter, port: 0, workers: NonZeroUsize::MIN, threads }, ready).unwrap();
-        }
+        Server::UnderTest(adapter, threads) => serve::run(&setup(adapter, threads, false), ready).unwrap(),
+        Server::Alone(adapter) => serve::run(&setup(adapter, Threads::PerCore, true), ready).unwrap(),
     });
     receiver.recv().expect("the server listens")
 }

@@ -128,14 +128,14 @@ mod tests {
             foreign_cpu: None,
         };
         let rows = [
-            row(Mode::Echo, "limit", [figure; 5], [None; 2]),
-            row(Mode::Echo, "other", [figure; 5], [None; 2]),
-            row(Mode::Idle, "limit", [None; 5], [figure; 2]),
-            row(Mode::Idle, "other", [None; 5], [figure; 2]),
+            row(Mode::Echo, "limit", [figure; 5], [None; 4]),
+            row(Mode::Echo, "other", [figure; 5], [None; 4]),
+            row(Mode::Idle, "limit", [None; 5], [figure; 4]),
+            row(Mode::Idle, "other", [None; 5], [figure; 4]),
         ];
         let count = |chart: Chart| chart.svg().matches("<rect ").count();
         assert_eq!(count(of_mode(Mode::Echo, &rows)), 5);
-        assert_eq!(count(of_mode(Mode::Idle, &rows)), 4);
+        assert_eq!(count(of_mode(Mode::Idle, &rows)), 8);
         assert_eq!(count(of_mode(Mode::Rooms, &rows)), 0);
     }
 }

@@ -36,7 +36,8 @@ pub(super) struct Faults {
 }
 
 pub(super) const RATIOS: [&str; 5] = ["CPU per message", "messages/s", "p50", "p99", "p99.9"];
-pub(super) const MEMORY: [&str; 2] = ["KiB per connection", "KiB per further topic"];
+pub(super) const MEMORY: [&str; 4] =
+    ["KiB per connection", "KiB per further topic", "session alone", "HTTP connection alone"];
 
 /// One row for each mode and server, the limit first in each mode.
 pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
@@ -118,7 +119,7 @@ fn timings(outcome: &Outcome) -> [Option<f64>; RATIOS.len()] {
 
 /// In the order of [`MEMORY`].
 fn memory(outcome: &Outcome) -> [Option<f64>; MEMORY.len()] {
-    [outcome.kib_per_connection, outcome.kib_per_topic]
+    [outcome.kib_per_connection, outcome.kib_per_topic, outcome.kib_per_session, outcome.kib_per_http]
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ mod tests {
             mode,
             server: server.to_owned(),
             ratios: [ratio, None, None, None, None],
-            memory: [kib, None],
+            memory: [kib, None, None, None],
             faults: Faults { lost, ..Faults::default() },
             foreign_cpu: Some(0.25),
         };
@@ -97,8 +97,9 @@ mod tests {
             [
                 "| mode | server | CPU per message | messages/s | p50 | p99 | p99.9 | others' CPU | faults |",
                 "| echo | other | 1.50 (1.25–2.00) | – | – | – | – | 0.25 | 3 lost |",
-                "| mode | server | KiB per connection | KiB per further topic | faults |",
-                "| idle | limit | 2.00 (1.75–2.50) | – | none |",
+                "| mode | server | KiB per connection | KiB per further topic | session alone | HTTP connection alone | \
+                 faults |",
+                "| idle | limit | 2.00 (1.75–2.50) | – | – | – | none |",
             ]
         );
         assert!(text.starts_with("Medians of 5 rounds"), "{text}");

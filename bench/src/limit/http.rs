@@ -38,7 +38,7 @@ impl Request {
     pub(super) fn token(&self) -> Option<&str> {
         let target = self.head.split(' ').nth(1)?;
         let (_, query) = target.split_once('?')?;
-        query.split('&').find_map(|pair| pair.strip_prefix("token="))
+        token(query)
     }
 
     pub(super) fn content_length(&self) -> usize {
@@ -51,6 +51,11 @@ impl Request {
             key.eq_ignore_ascii_case(name).then(|| value.trim())
         })
     }
+}
+
+/// The value of the parameter `token`.
+pub(super) fn token(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("token="))
 }
 
 /// Reads until a head is complete; gives it and what was read beyond it, `None` at the end of the stream.

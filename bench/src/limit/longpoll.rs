@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time;
 
 use super::channel::{Draft, Member};
-use super::http::{self, Request};
+use super::http::{self, Request, token};
 use super::hub::{Hub, Link, Peer};
 use crate::wire::frame;
 
@@ -21,6 +21,24 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct Session {
     peer: Arc<Peer>,
     member: Mutex<Member>,
+}
+
+/// The long polling of this server behind another HTTP server.
+#[derive(Clone)]
+pub(crate) struct LongPolls(Arc<Hub>);
+
+impl LongPolls {
+    /// None yet. Has a task in the current runtime.
+    pub(crate) fn new() -> Self {
+        let hub = Arc::new(Hub::default());
+        tokio::spawn(Hub::flush_forever(Arc::clone(&hub)));
+        Self(hub)
+    }
+
+    /// The body of the answer, which is JSON.
+    pub(crate) async fn answer(&self, query: &str, is_post: bool, body: &[u8]) -> Vec<u8> {
+        answer(&self.0, token(query), is_post, body).await
+    }
 }
 
 /// Answers one request after the other until the client closes the connection.
@@ -38,7 +56,7 @@ pub(super) async fn serve(
             }
         }
         let next = rest.split_off(length);
-        let body = answer(&hub, &request, &rest).await;
+        let body = answer(&hub, request.token(), request.is_post(), &rest).await;
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -51,10 +69,10 @@ pub(super) async fn serve(
     }
 }
 
-async fn answer(hub: &Arc<Hub>, request: &Request, body: &[u8]) -> Vec<u8> {
-    let number = request.token().and_then(|token| token.parse::<usize>().ok());
+async fn answer(hub: &Arc<Hub>, token: Option<&str>, is_post: bool, body: &[u8]) -> Vec<u8> {
+    let number = token.and_then(|token| token.parse::<usize>().ok());
     let session = number.and_then(|number| hub.sessions.lock().get(number).map(Arc::clone));
-    match (session, request.is_post()) {
+    match (session, is_post) {
         (None, true) => br#"{"status":410}"#.to_vec(),
         (None, false) => {
             let peer = Peer::new(Link::Mailbox(Notify::new()));
@@ -70,7 +88,7 @@ async fn answer(hub: &Arc<Hub>, request: &Request, body: &[u8]) -> Vec<u8> {
             }
             br#"{"status":200}"#.to_vec()
         }
-        (Some(session), false) => poll(&session.peer, request.token().unwrap_or_default()).await,
+        (Some(session), false) => poll(&session.peer, token.unwrap_or_default()).await,
     }
 }
 

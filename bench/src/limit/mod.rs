@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use hub::Hub;
+pub(crate) use longpoll::LongPolls;
 
 const BACKLOG: u32 = 4096;
 

@@ -21,10 +21,14 @@ pub struct Outcome {
     pub foreign_cpu: Option<f64>,
     /// How long a message took.
     pub latency: Option<Percentiles>,
-    /// KiB resident per idle connection joined to one topic.
+    /// KiB resident per idle connection joined to one topic; with long polling per session with an open poll.
     pub kib_per_connection: Option<f64>,
     /// KiB resident per further topic of a connection.
     pub kib_per_topic: Option<f64>,
+    /// KiB resident per long-poll session that no connection belongs to.
+    pub kib_per_session: Option<f64>,
+    /// KiB resident per idle HTTP connection that belongs to no session.
+    pub kib_per_http: Option<f64>,
     /// Messages that never came.
     pub lost: u64,
     /// Messages that came after a later one of the same sender.
@@ -47,6 +51,8 @@ impl Outcome {
             latency: None,
             kib_per_connection: None,
             kib_per_topic: None,
+            kib_per_session: None,
+            kib_per_http: None,
             lost: 0,
             misordered: 0,
             unexpected: 0,

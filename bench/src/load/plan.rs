@@ -31,7 +31,7 @@ pub enum Mode {
     Churn,
     /// Memory of 5000 connections joined to one topic each, then to ten.
     Idle,
-    /// 200 long-poll sessions, each with one echo at a time: one POST and one poll.
+    /// 1000 long-poll sessions, each with an open poll and one echo at a time: one POST and one poll.
     Longpoll,
 }
 
@@ -107,10 +107,9 @@ impl Plan {
             Mode::Echo | Mode::Echo4k | Mode::Churn | Mode::Fanout100 => (100, 1),
             Mode::Fanout10k => (10_000, 1),
             Mode::Echo16 => (50, 16),
-            Mode::Fanout1 | Mode::Rooms | Mode::Connect => (1000, 1),
+            Mode::Fanout1 | Mode::Rooms | Mode::Connect | Mode::Longpoll => (1000, 1),
             Mode::Fanout8 => (1000, 8),
             Mode::Idle => (5000, 1),
-            Mode::Longpoll => (200, 1),
         };
         Self {
             mode,

@@ -7,7 +7,7 @@ use phoenix_server::Endpoint;
 use super::{BACKLOG, ServeError, Setup};
 
 /// More than any mode has.
-const MAX_CONNECTIONS: usize = 100_000;
+pub(super) const MAX_CONNECTIONS: usize = 100_000;
 
 pub(super) fn serve(
     setup: &Setup,

@@ -1,6 +1,7 @@
 //! The server under test: the bench channel on the public API, mounted by each adapter.
 
 mod actix;
+mod alone;
 mod axum;
 mod channel;
 mod threads;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub workers: NonZeroUsize,
     /// How they share the connections.
     pub threads: Threads,
+    /// Whether the framework serves the long polling of the limit server instead, and no WebSocket; one thread only.
+    pub alone: bool,
 }
 
 /// Why a server did not start, or stopped.
@@ -70,6 +73,13 @@ const BACKLOG: u32 = 4096;
 ///
 /// [`ServeError`].
 pub fn run(setup: &Setup, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    if setup.alone {
+        return match setup.adapter {
+            Adapter::Warp => threads::run(setup, ready, alone::warp),
+            Adapter::Axum => threads::run(setup, ready, alone::axum),
+            Adapter::Actix => alone::actix(setup, ready),
+        };
+    }
     let endpoint = endpoint()?;
     match setup.adapter {
         Adapter::Warp => threads::run(setup, ready, |listener| warp::serve(listener, endpoint.clone())),
