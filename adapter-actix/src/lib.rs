@@ -52,23 +52,22 @@ use actix_web::dev::{Extensions, RequestHead};
 use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
 use actix_web::web::{Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Resource, Scope, web};
-use bytes::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Scope, web};
 use phoenix_server::{Answer, Endpoint};
 
 /// A configuration function with the paths of the endpoint, for `App::configure` and `Scope::configure`.
 ///
 /// Requests for other paths go on to the services of the app, whatever the order of registration.
 pub fn config(endpoint: &Endpoint) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let resource = resource(endpoint.clone(), String::new());
+    let service = service(endpoint.clone(), String::new());
     move |config| {
-        config.service(resource);
+        config.service(service);
     }
 }
 
 /// A scope that serves the endpoint below a path prefix, for `App::service`.
 pub fn scope(prefix: &str, endpoint: &Endpoint) -> Scope {
-    web::scope(prefix).service(resource(endpoint.clone(), prefix.trim_end_matches('/').to_owned()))
+    web::scope(prefix).service(service(endpoint.clone(), prefix.trim_end_matches('/').to_owned()))
 }
 
 /// Prepares a new connection, for `HttpServer::on_connect`: without it small frames wait for the
@@ -80,30 +79,35 @@ pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
     }
 }
 
-fn resource(endpoint: Endpoint, prefix: String) -> Resource {
+/// The guard finds the paths of the endpoint; to match all paths a scope needs no regular expression.
+fn service(endpoint: Endpoint, prefix: String) -> Scope {
     let guarded = (endpoint.clone(), prefix.clone());
-    web::resource("{path:.*}")
+    web::scope("")
         .guard(fn_guard(move |guard| {
             let (endpoint, prefix) = &guarded;
             routed_path(guard.head(), prefix).is_some_and(|path| endpoint.serves(path))
         }))
-        .to(move |request: HttpRequest, payload: Payload| {
-            let (endpoint, prefix) = (endpoint.clone(), prefix.clone());
-            async move { answer(&endpoint, &prefix, &request, payload).await }
-        })
+        .default_service(web::to(move |request: HttpRequest, payload: Payload| {
+            let answer = request::facts(&request, &prefix).map(|facts| endpoint.handle(facts));
+            // Nothing of the request is kept while a poll waits.
+            drop(request);
+            async move {
+                match answer {
+                    Some(answer) => response(answer.await, payload).await,
+                    None => HttpResponse::new(StatusCode::BAD_REQUEST),
+                }
+            }
+        }))
 }
 
-async fn answer(endpoint: &Endpoint, prefix: &str, request: &HttpRequest, payload: Payload) -> HttpResponse {
-    let Some(facts) = request::facts(request, prefix) else {
-        return HttpResponse::new(StatusCode::BAD_REQUEST);
-    };
-    match endpoint.handle(facts).await {
+async fn response(answer: Answer, payload: Payload) -> HttpResponse {
+    match answer {
         Answer::NotFound => HttpResponse::new(StatusCode::NOT_FOUND),
         Answer::Response(response) => {
             let (parts, body) = response.into_parts();
             builder(&parts).body(body)
         }
-        Answer::LongPoll(request) => longpoll::answer(*request, payload).await,
+        Answer::LongPoll(request) => longpoll::answer(request, payload).await,
         Answer::Upgrade(upgrade) => {
             let (parts, ()) = upgrade.response().clone().into_parts();
             let mut response = builder(&parts);
@@ -122,7 +126,7 @@ fn builder(parts: &http::response::Parts) -> HttpResponseBuilder {
     for (name, value) in &parts.headers {
         // The framework writes these itself.
         if *name != http::header::CONNECTION && *name != http::header::UPGRADE {
-            builder.append_header((name.as_str(), Bytes::copy_from_slice(value.as_bytes()).as_ref()));
+            builder.append_header((name.as_str(), value.as_bytes()));
         }
     }
     builder

@@ -14,7 +14,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use phoenix_server::LongPoll;
 
-pub(crate) async fn answer(request: LongPoll, payload: Payload) -> HttpResponse {
+pub(crate) async fn answer(request: Box<LongPoll>, payload: Payload) -> HttpResponse {
     let body = StreamBody::new(payload.map_ok(Frame::data));
     let (parts, body) = phoenix_adapter_longpoll::answer(request, body).await.into_parts();
     crate::builder(&parts).message_body(Body(body)).map_or_else(

@@ -2,12 +2,13 @@
 
 use actix_web::HttpRequest as ActixRequest;
 use actix_web::http::Version as ActixVersion;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use phoenix_server::{HttpRequest, PeerData};
 
 /// The facts about a request; `None` if it has none of them.
 pub(crate) fn facts(request: &ActixRequest, prefix: &str) -> Option<HttpRequest> {
-    let original: Uri = request.uri().to_string().parse().ok()?;
+    let original = uri(request.uri())?;
     let mut parts = Request::new(()).into_parts().0;
     parts.uri = match prefix {
         "" => original.clone(),
@@ -29,4 +30,13 @@ pub(crate) fn facts(request: &ActixRequest, prefix: &str) -> Option<HttpRequest>
     let peer = PeerData { address: request.peer_addr(), ..PeerData::default() };
     let facts = HttpRequest::new(parts).with_peer(peer).with_tls(request.app_config().secure());
     Some(facts.with_original_uri(original))
+}
+
+/// Most are a path with a query, which is one text already.
+fn uri(uri: &actix_web::http::Uri) -> Option<Uri> {
+    let text = match (uri.authority(), uri.path_and_query()) {
+        (None, Some(path_and_query)) => Bytes::copy_from_slice(path_and_query.as_str().as_bytes()),
+        _ => uri.to_string().into(),
+    };
+    Uri::from_maybe_shared(text).ok()
 }

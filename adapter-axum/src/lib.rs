@@ -27,12 +27,13 @@
 //!     let endpoint = Endpoint::builder().socket::<UserSocket>("/socket", SocketOptions::new()).build()?;
 //!     let app = axum::Router::new().merge(phoenix_adapter_axum::router(&endpoint));
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
-//!     Ok(axum::serve(listener, app).await?)
+//!     Ok(axum::serve(listener, app.into_make_service()).await?)
 //! }
 //! ```
 //!
 //! The address of the peer is known when the app is served with
-//! `into_make_service_with_connect_info::<SocketAddr>()`.
+//! `into_make_service_with_connect_info::<SocketAddr>()`. Without any of the two, axum builds all its routes anew for
+//! each connection, which costs time and kilobytes of memory.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -101,10 +102,8 @@ impl Service<Request> for EndpointService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let Self { endpoint, tls } = self.clone();
-        Box::pin(async move {
-            Ok(handle(&endpoint, tls, request).await.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response()))
-        })
+        let response = handle(&self.endpoint, self.tls, request);
+        Box::pin(async move { Ok(response.await.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())) })
     }
 }
 
@@ -165,16 +164,20 @@ where
     }
 }
 
-async fn handle(endpoint: &Endpoint, tls: bool, request: Request) -> Option<Response> {
+fn handle(
+    endpoint: &Endpoint,
+    tls: bool,
+    request: Request,
+) -> impl Future<Output = Option<Response>> + Send + use<> {
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let original = request.extensions().get::<OriginalUri>().map(|uri| uri.0.clone());
-    let facts = |request: HttpRequest| {
+    let facts = move |request: HttpRequest| {
         let request = request.with_peer(PeerData { address, ..PeerData::default() }).with_tls(tls);
         match original {
             Some(uri) => request.with_original_uri(uri),
             None => request,
         }
     };
-    let response = phoenix_adapter_hyper::handle(endpoint, request, facts).await?;
-    Some(response.map(Body::new))
+    let response = phoenix_adapter_hyper::handle(endpoint, request, facts);
+    async move { Some(response.await?.map(Body::new)) }
 }

@@ -25,21 +25,26 @@ use tokio::net::TcpStream;
 ///
 /// # Panics
 /// When it is called outside of a tokio runtime.
-pub async fn handle<B>(
+pub fn handle<B, F>(
     endpoint: &Endpoint,
     request: Request<B>,
-    facts: impl FnOnce(HttpRequest) -> HttpRequest,
-) -> Option<Response<Body>>
+    facts: F,
+) -> impl Future<Output = Option<Response<Body>>> + use<B, F>
 where
     B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    F: FnOnce(HttpRequest) -> HttpRequest,
 {
+    // Before the future begins, which so has nothing of the request in it while a poll waits.
     let (mut parts, body) = request.into_parts();
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
-    match endpoint.handle(facts(HttpRequest::new(parts))).await {
-        Answer::NotFound => None,
-        Answer::Response(response) => Some(response.map(Body::from)),
-        Answer::LongPoll(request) => Some(phoenix_adapter_longpoll::answer(*request, body).await),
-        Answer::Upgrade(upgrade) => Some(accept(*upgrade, on_upgrade).map(Body::from)),
+    let answer = endpoint.handle(facts(HttpRequest::new(parts)));
+    async move {
+        match answer.await {
+            Answer::NotFound => None,
+            Answer::Response(response) => Some(response.map(Body::from)),
+            Answer::LongPoll(request) => Some(phoenix_adapter_longpoll::answer(request, body).await),
+            Answer::Upgrade(upgrade) => Some(accept(*upgrade, on_upgrade).map(Body::from)),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers as HTTP has them: headers and pages (protocol §15.2).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -23,7 +25,11 @@ pub(crate) fn json(answer: longpoll::Answer<'_>) -> Response<Body> {
 
 /// An answer whose messages are handed out again when it is not written.
 pub(crate) fn with_delivery(answer: longpoll::Answer<'_>, delivery: Option<Delivery>) -> Response<Body> {
-    let mut response = Response::new(Body::with_delivery(answer.to_json(), delivery));
+    let json = match answer.to_json() {
+        Cow::Borrowed(json) => Bytes::from_static(json.as_bytes()),
+        Cow::Owned(json) => Bytes::from(json),
+    };
+    let mut response = Response::new(Body::with_delivery(json, delivery));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,18 +1,16 @@
 //! All sessions of an endpoint.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use phoenix_server::{Accepted, Endpoint, LongPoll, PubSub};
-
 use tokio::time::timeout;
 
-use crate::relay::Relay;
+use crate::relay::{Relay, RemoteSession};
 use crate::session::Session;
-use crate::token::{Claim, Node, SessionId, Tokens};
+use crate::sessions::{Entry, Sessions};
+use crate::token::{Claim, Node, Tokens};
 use crate::transport::SessionTransport;
 
 /// What the requests of an endpoint share. It lives as long as the endpoint; sessions do not keep it alive.
@@ -23,26 +21,6 @@ pub(crate) struct Hub {
     relay: OnceLock<Relay>,
     /// Whether other nodes had time to learn where this one listens.
     announced: AtomicBool,
-}
-
-/// The sessions of this node that are not over.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    by_id: Mutex<HashMap<SessionId, Arc<Session>>>,
-    next: AtomicU64,
-}
-
-/// Takes a session out of the list when it is dropped.
-pub(crate) struct Entry {
-    sessions: Arc<Sessions>,
-    id: SessionId,
-}
-
-/// Where the session of a request is.
-pub(crate) enum Found<'a> {
-    Here(Arc<Session>),
-    Elsewhere { relay: &'a Relay, topic: String, session: SessionId },
-    Nowhere,
 }
 
 impl Hub {
@@ -57,28 +35,32 @@ impl Hub {
         })
     }
 
-    /// Runs an accepted connection as a session; returns its token.
-    pub(crate) async fn open(&self, accepted: Accepted, request: &LongPoll) -> String {
+    /// Runs an accepted connection as a session.
+    pub(crate) async fn open(&self, accepted: Accepted, request: &LongPoll) -> Arc<Session> {
         let options = request.options();
         self.announce(options.pubsub_timeout).await;
-        let session = Arc::new(Session::new(options.window, request.queue()));
-        let id = SessionId(self.sessions.next.fetch_add(1, Ordering::Relaxed));
-        self.sessions.by_id.lock().insert(id, Arc::clone(&session));
-        let entry = Entry { sessions: Arc::clone(&self.sessions), id };
-        tokio::spawn(accepted.run(SessionTransport::new(session, entry)));
-        self.tokens.sign(id, options.max_age)
+        let id = self.sessions.next_id();
+        let ticket = self.tokens.sign(id, options.max_age);
+        let session = Arc::new(Session::new(ticket, options.window, request.queue()));
+        let entry = Entry::new(&self.sessions, id, &session);
+        tokio::spawn(accepted.run(SessionTransport::new(Arc::clone(&session), entry)));
+        session
     }
 
-    /// The session that a request belongs to.
-    pub(crate) async fn find(&self, token: Option<&str>, request: &LongPoll) -> Found<'_> {
-        let claim = token.and_then(|token| self.tokens.verify(token, request.options().max_age));
-        match claim {
-            Some(Claim::Own(id)) => self.sessions.get(id).map_or(Found::Nowhere, Found::Here),
-            Some(Claim::Foreign { topic, session }) => {
-                let relay = self.announce(request.options().pubsub_timeout).await;
-                Found::Elsewhere { relay, topic, session }
+    /// The session of this node that has this token, unless that is too old.
+    pub(crate) fn session(&self, token: &str, max_age: Duration) -> Option<Arc<Session>> {
+        self.sessions.with_token(token).filter(|session| !session.ticket().is_over(max_age))
+    }
+
+    /// The session of another node that a token leads to.
+    pub(crate) async fn elsewhere(&self, token: &str, request: &LongPoll) -> Option<RemoteSession> {
+        let options = request.options();
+        match self.tokens.verify(token, options.max_age)? {
+            Claim::Own(_) => None,
+            Claim::Foreign { topic, session } => {
+                let relay = self.announce(options.pubsub_timeout).await;
+                Some(relay.session(topic, session))
             }
-            None => Found::Nowhere,
         }
     }
 
@@ -92,25 +74,5 @@ impl Hub {
             self.announced.store(true, Ordering::Relaxed);
         }
         relay
-    }
-}
-
-impl Sessions {
-    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.by_id.lock().get(&id).cloned()
-    }
-
-    fn remove(&self, id: SessionId) {
-        let mut sessions = self.by_id.lock();
-        sessions.remove(&id);
-        if sessions.capacity() > 4 * sessions.len().max(64) {
-            sessions.shrink_to_fit();
-        }
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.sessions.remove(self.id);
     }
 }

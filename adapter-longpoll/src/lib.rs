@@ -61,20 +61,24 @@ mod hub;
 mod read;
 mod relay;
 mod session;
+mod sessions;
 mod token;
 mod transport;
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Response, StatusCode};
 use phoenix_proto::longpoll::{Answer, BodyError, BodyFormat, Messages, Polled, parse_body};
-use phoenix_server::{LongPoll, Params};
+use phoenix_server::{AcceptError, Incoming, LongPoll};
 
 pub use body::Body;
 use body::{Delivery, LocalPoll};
-use hub::{Found, Hub};
+use hub::Hub;
 use read::ReadError;
 use relay::RemotePolled;
-use session::Posted;
+use session::{Posted, Session, Waiting};
 
 /// Where a client may put its token instead of the query; it counts more than that (FEATURES H9).
 const TOKEN_HEADER: &str = "x-phoenix-longpoll-token";
@@ -82,113 +86,134 @@ const TOKEN_HEADER: &str = "x-phoenix-longpoll-token";
 /// Answers a request of a long-poll client; `body` is that of the request, read within its limit and for a POST only.
 ///
 /// The future has to be dropped when the client closes its connection: that is how a session learns that nobody
-/// waits for its messages. New sessions are tasks of the current tokio runtime.
+/// waits for its messages. A poll that waits holds nothing of its request. New sessions are tasks of the current tokio
+/// runtime.
 ///
 /// # Panics
 /// When it is polled outside of a tokio runtime.
-pub async fn answer<B>(request: LongPoll, body: B) -> Response<Body>
+pub async fn answer<B>(request: Box<LongPoll>, body: B) -> Response<Body>
 where
     B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let params = match request.params() {
-        Ok(params) => params,
+    let session = match session(&request) {
+        Ok(session) => session,
         Err(error) => return answer::refused(error),
     };
     match *request.request().method() {
         Method::OPTIONS => answer::preflight(request.request().headers()),
-        Method::GET => get(&request, params).await,
-        Method::POST => post(&request, &params, body).await,
+        Method::GET => match session.and_then(|session| session.poll()) {
+            Some(waiting) => {
+                // They would pin the buffer that the HTTP server has read them into.
+                drop((request, body));
+                polled(waiting).await
+            }
+            // Boxed is what is rare, or every poll would reserve room for it.
+            None => Box::pin(get_elsewhere(&request)).await,
+        },
+        Method::POST => {
+            let headers = request.request().headers();
+            let body = match read::read(body, headers, request.options().max_body_size).await {
+                Ok(body) => body,
+                Err(ReadError::TooLarge | ReadError::Broken) => {
+                    return answer::error(StatusCode::BAD_REQUEST);
+                }
+            };
+            let messages = match parse_body(format(headers), &body) {
+                Ok(messages) => Some(messages),
+                // No message of any version: it ends the session, as one that cannot be decoded.
+                Err(BodyError::NotUtf8) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read what is posted");
+                    return answer::error(StatusCode::INTERNAL_SERVER_ERROR);
+                }
+            };
+            let posted = match (session, messages) {
+                (Some(session), Some(messages)) => {
+                    drop((request, body));
+                    session.post(messages).await
+                }
+                (Some(session), None) => session.violate(),
+                (None, messages) => Box::pin(post_elsewhere(&request, messages)).await,
+            };
+            answer::json(match posted {
+                Posted::Accepted => Answer::Accepted,
+                Posted::Timeout => Answer::Timeout,
+                Posted::Gone => Answer::Gone,
+            })
+        }
         _ => answer::bad_method(),
     }
 }
 
-/// Polls, or opens a session if there is none (protocol §15.5).
-async fn get(request: &LongPoll, params: Params) -> Response<Body> {
+/// The session of this node that a request belongs to, if the origin may connect.
+fn session(request: &LongPoll) -> Result<Option<Arc<Session>>, AcceptError> {
+    let session = |token: &str| Hub::of(request.endpoint()).session(token, request.options().max_age);
+    Ok(token(request)?.and_then(|token| session(&token)))
+}
+
+/// What the client shows to be let into its session, in the header or else among the parameters.
+fn token(request: &LongPoll) -> Result<Option<Cow<'_, str>>, AcceptError> {
+    let param = request.param("token")?;
+    Ok(match request.request().header(TOKEN_HEADER) {
+        Some(token) => token.to_str().ok().map(Cow::Borrowed),
+        None => param,
+    })
+}
+
+/// Waits for the messages of a session of this node.
+async fn polled(mut waiting: Waiting) -> Response<Body> {
+    let polled = (&mut waiting).await;
+    let session = waiting.session();
+    match polled {
+        Polled::Messages(frames) => {
+            let delivery = Delivery::Here(LocalPoll::new(Arc::clone(session), waiting.id()));
+            messages(session.ticket().token(), &Messages::encode(&frames), delivery)
+        }
+        Polled::NoContent => answer::json(Answer::NoContent(session.ticket().token())),
+    }
+}
+
+/// Polls a session of another node, or opens one if there is none (protocol §15.5).
+async fn get_elsewhere(request: &LongPoll) -> Response<Body> {
+    let params = match request.params() {
+        Ok(params) => params,
+        Err(error) => return answer::refused(error),
+    };
     let hub = Hub::of(request.endpoint());
     let options = request.options();
-    let token = token(request.request().headers(), &params);
-    match hub.find(token, request).await {
-        Found::Here(session) => {
-            if let Some(mut waiting) = session.poll() {
-                return match (&mut waiting).await {
-                    Polled::Messages(frames) => {
-                        let delivery = Delivery::Here(LocalPoll::new(session, waiting.id()));
-                        messages(token, &Messages::encode(&frames), delivery)
-                    }
-                    Polled::NoContent => no_content(token),
-                };
-            }
-        }
-        Found::Elsewhere { relay, topic, session } => {
-            let session = relay.session(topic, session);
-            if let Some(polled) = session.poll(options.window, options.pubsub_timeout).await {
-                return match polled {
-                    RemotePolled::Messages(list, poll) => messages(token, &list, Delivery::Elsewhere(poll)),
-                    RemotePolled::NoContent => no_content(token),
-                };
-            }
-        }
-        Found::Nowhere => {}
+    if let Ok(Some(token)) = token(request)
+        && let Some(session) = hub.elsewhere(&token, request).await
+        && let Some(polled) = session.poll(options.window, options.pubsub_timeout).await
+    {
+        return match polled {
+            RemotePolled::Messages(list, poll) => messages(&token, &list, Delivery::Elsewhere(poll)),
+            RemotePolled::NoContent => answer::json(Answer::NoContent(&token)),
+        };
     }
     match request.accept(params).await {
-        Ok(accepted) => answer::json(Answer::Opened(&hub.open(accepted, request).await)),
+        Ok(accepted) => {
+            let session = hub.open(accepted, request).await;
+            answer::json(Answer::Opened(session.ticket().token()))
+        }
         Err(error) => answer::refused(error),
     }
 }
 
-fn messages(token: Option<&str>, messages: &Messages, delivery: Delivery) -> Response<Body> {
-    answer::with_delivery(Answer::Messages(token.unwrap_or_default(), messages), Some(delivery))
+fn messages(token: &str, messages: &Messages, delivery: Delivery) -> Response<Body> {
+    answer::with_delivery(Answer::Messages(token, messages), Some(delivery))
 }
 
-fn no_content(token: Option<&str>) -> Response<Body> {
-    answer::json(Answer::NoContent(token.unwrap_or_default()))
-}
-
-/// Hands messages to the session (protocol §15.6).
-async fn post<B>(request: &LongPoll, params: &Params, body: B) -> Response<Body>
-where
-    B: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
-    let headers = request.request().headers();
-    let hub = Hub::of(request.endpoint());
-    let found = hub.find(token(headers, params), request).await;
+/// Hands messages to a session of another node; none end it (protocol §15.6).
+async fn post_elsewhere(request: &LongPoll, messages: Option<Vec<Incoming>>) -> Posted {
     let options = request.options();
-    let body = match read::read(body, headers, options.max_body_size).await {
-        Ok(body) => body,
-        Err(ReadError::TooLarge | ReadError::Broken) => return answer::error(StatusCode::BAD_REQUEST),
-    };
-    let messages = match parse_body(format(headers), &body) {
-        Ok(messages) => Some(messages),
-        // No message of any version: it ends the session, as one that cannot be decoded.
-        Err(BodyError::NotUtf8) => None,
-        Err(error) => {
-            tracing::warn!(%error, "cannot read what is posted");
-            return answer::error(StatusCode::INTERNAL_SERVER_ERROR);
+    let hub = Hub::of(request.endpoint());
+    let Ok(Some(token)) = token(request) else { return Posted::Gone };
+    match (hub.elsewhere(&token, request).await, messages) {
+        (Some(session), Some(messages)) => {
+            session.post(messages, options.window, options.pubsub_timeout).await
         }
-    };
-    let posted = match (found, messages) {
-        (Found::Here(session), Some(messages)) => session.post(messages).await,
-        (Found::Here(session), None) => session.violate(),
-        (Found::Elsewhere { relay, topic, session }, messages) => {
-            let session = relay.session(topic, session);
-            match messages {
-                Some(messages) => session.post(messages, options.window, options.pubsub_timeout).await,
-                None => session.violate(),
-            }
-        }
-        (Found::Nowhere, _) => Posted::Gone,
-    };
-    answer::json(match posted {
-        Posted::Accepted => Answer::Accepted,
-        Posted::Timeout => Answer::Timeout,
-        Posted::Gone => Answer::Gone,
-    })
-}
-
-fn token<'a>(headers: &'a HeaderMap, params: &'a Params) -> Option<&'a str> {
-    match headers.get(TOKEN_HEADER) {
-        Some(token) => token.to_str().ok(),
-        None => params.text("token"),
+        (Some(session), None) => session.violate(),
+        (None, _) => Posted::Gone,
     }
 }
 

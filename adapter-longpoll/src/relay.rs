@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::hub::Sessions;
 use crate::session::{Posted, Session};
+use crate::sessions::Sessions;
 use crate::token::SessionId;
 
 /// This node's end of the conversation with other nodes.
@@ -234,7 +234,7 @@ async fn listen(mut subscription: Subscription, shared: Arc<Shared>, sessions: A
             }
             Ok(Between::Ask { session, topic, question, what }) => {
                 let asker = Asker { shared: Arc::clone(&shared), topic, question };
-                asker.serve(sessions.get(session), what);
+                asker.serve(sessions.with_id(session), what);
             }
             Err(error) => tracing::warn!(%error, "a request of another node makes no sense"),
         }

@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use crate::token::Ticket;
+
 /// The requests of a client on one side, the connection that runs its channels on the other.
 ///
 /// Wait direction: requests wait for the connection, at most for the window; the connection waits for nobody.
 pub(crate) struct Session {
+    ticket: Ticket,
     window: Duration,
     state: Mutex<State>,
 }
@@ -58,7 +61,7 @@ pub(crate) enum Posted {
 }
 
 impl Session {
-    pub(crate) fn new(window: Duration, queue: &QueueLimits) -> Self {
+    pub(crate) fn new(ticket: Ticket, window: Duration, queue: &QueueLimits) -> Self {
         let mut config = Config::default();
         config.window = window;
         config.max_frames = queue.frames;
@@ -77,7 +80,11 @@ impl Session {
             connection: None,
             warned: false,
         };
-        Self { window, state: Mutex::new(State::Live(Box::new(live))) }
+        Self { ticket, window, state: Mutex::new(State::Live(Box::new(live))) }
+    }
+
+    pub(crate) fn ticket(&self) -> &Ticket {
+        &self.ticket
     }
 
     /// Starts a poll; `None` when the session is over.
@@ -87,8 +94,8 @@ impl Session {
             live.deliver();
             poll
         })?;
-        let window = Box::pin(sleep_until(after(Instant::now(), self.window)));
-        Some(Waiting { session: Arc::clone(self), poll, window, answered: false })
+        let deadline = after(Instant::now(), self.window);
+        Some(Waiting { session: Arc::clone(self), poll, deadline, timer: None, answered: false })
     }
 
     /// Hands messages to the connection and waits until it has dealt with them, for a window at most.
@@ -209,6 +216,18 @@ impl Live {
         self.deliver();
     }
 
+    /// Takes the answer to a poll, or notes whom to wake when it comes.
+    fn answer(&mut self, poll: PollId, waker: &Waker) -> Option<Polled> {
+        if let Some(at) = self.answers.iter().position(|(answered, _)| *answered == poll) {
+            return Some(self.answers.swap_remove(at).1);
+        }
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == poll) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.waiting.push((poll, waker.clone())),
+        }
+        None
+    }
+
     fn post(&mut self, messages: Vec<Incoming>, handled: oneshot::Sender<()>) -> u64 {
         let number = self.next_post;
         self.next_post += 1;
@@ -238,13 +257,24 @@ impl Live {
 pub(crate) struct Waiting {
     session: Arc<Session>,
     poll: PollId,
-    window: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Only of one that has to wait.
+    timer: Option<Pin<Box<Sleep>>>,
     answered: bool,
 }
 
 impl Waiting {
     pub(crate) fn id(&self) -> PollId {
         self.poll
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.deadline;
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(cx)
     }
 }
 
@@ -253,27 +283,19 @@ impl Future for Waiting {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled> {
         let waiting = self.get_mut();
-        let is_over = waiting.window.as_mut().poll(cx).is_ready();
-        let polled = waiting.session.with(|live| {
-            if is_over {
+        let mut polled = waiting.session.with(|live| live.answer(waiting.poll, cx.waker())).flatten();
+        if polled.is_none() && waiting.poll_timer(cx).is_ready() {
+            let late = waiting.session.with(|live| {
                 live.handle_timeout();
-            }
-            if let Some(at) = live.answers.iter().position(|(poll, _)| *poll == waiting.poll) {
-                return Some(live.answers.swap_remove(at).1);
-            }
-            live.waiting.retain(|(poll, _)| *poll != waiting.poll);
-            live.waiting.push((waiting.poll, cx.waker().clone()));
-            None
-        });
-        match polled.flatten() {
+                live.answer(waiting.poll, cx.waker())
+            });
+            // Of a session that is over, too, the client hears after the window only (protocol §15.7).
+            polled = Some(late.flatten().unwrap_or(Polled::NoContent));
+        }
+        match polled {
             Some(polled) => {
                 waiting.answered = true;
                 Poll::Ready(polled)
-            }
-            // Of a session that is over, too, the client hears after the window only (protocol §15.7).
-            None if is_over => {
-                waiting.answered = true;
-                Poll::Ready(Polled::NoContent)
             }
             None => Poll::Pending,
         }

@@ -10,8 +10,8 @@ use phoenix_proto::longpoll::Ended;
 use phoenix_server::{CloseCode, Disconnect, End, Incoming, Outgoing, Transport};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::hub::Entry;
 use crate::session::{Live, Session};
+use crate::sessions::Entry;
 
 /// The end of a session that its connection holds. With the connection the session is over.
 pub(crate) struct SessionTransport {

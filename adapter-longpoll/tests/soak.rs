@@ -101,7 +101,7 @@ async fn request(endpoint: &Endpoint, method: Method, token: &str, body: &str) -
         panic!("another answer")
     };
     let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
-    let mut response = phoenix_adapter_longpoll::answer(*request, body).await;
+    let mut response = phoenix_adapter_longpoll::answer(request, body).await;
     String::from_utf8(response.body_mut().take().to_vec()).unwrap()
 }
 

@@ -31,7 +31,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::TryStreamExt;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Uri, Version};
@@ -67,7 +67,7 @@ fn with_tls(
         .and_then(move |path: Peek| {
             let endpoint = endpoint.clone();
             async move {
-                let path = format!("/{}", path.as_str());
+                let path = ["/", path.as_str()].concat();
                 if endpoint.serves(&path) { Ok((endpoint, path)) } else { Err(warp::reject::not_found()) }
             }
         })
@@ -81,34 +81,44 @@ fn with_tls(
         .and(warp::body::stream())
         .and_then(
             move |endpoint: Endpoint,
-                  path,
+                  path: String,
                   full: FullPath,
                   query: String,
                   method,
                   headers,
                   on_upgrade,
                   address,
-                  body| async move {
-                let request = request(path, &query, method, headers, on_upgrade).map(|()| body);
-                let original = full_uri(&full, &query);
-                answer(&endpoint, request, original, address, tls).await.ok_or_else(warp::reject::not_found)
+                  body| {
+                // Of what was stripped, if anything was, the URI that the client sent is not known otherwise.
+                let original = (full.as_str() != path).then(|| uri(full.as_str(), &query));
+                let request = request(&path, &query, method, headers, on_upgrade).map(|()| body);
+                let answer = answer(&endpoint, request, original, address, tls);
+                async move { answer.await.ok_or_else(warp::reject::not_found) }
             },
         )
 }
 
-async fn answer<B: Buf>(
+fn answer<B: Buf, S>(
     endpoint: &Endpoint,
-    request: Request<impl Stream<Item = Result<B, warp::Error>>>,
-    original: Uri,
+    request: Request<S>,
+    original: Option<Uri>,
     address: Option<SocketAddr>,
     tls: bool,
-) -> Option<Response> {
-    let facts = |request: HttpRequest| {
+) -> impl Future<Output = Option<Response>> + use<B, S>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+{
+    let facts = move |request: HttpRequest| {
         let peer = PeerData { address, ..PeerData::default() };
-        request.with_peer(peer).with_tls(tls).with_original_uri(original)
+        let request = request.with_peer(peer).with_tls(tls);
+        match original {
+            Some(uri) => request.with_original_uri(uri),
+            None => request,
+        }
     };
     let request = request.map(|body| StreamBody::new(body.map_ok(Frame::data)));
-    Some(response(phoenix_adapter_hyper::handle(endpoint, request, facts).await?))
+    let answer = phoenix_adapter_hyper::handle(endpoint, request, facts);
+    async move { Some(response(answer.await?)) }
 }
 
 /// The answer with a body of warp's own type, which can be made of a stream only; the length is then to be told.
@@ -124,7 +134,7 @@ fn response(response: http::Response<Body>) -> Response {
 
 /// The request as hyper had it; warp hands it out in pieces only.
 fn request(
-    path: String,
+    path: &str,
     query: &str,
     method: Method,
     headers: HeaderMap,
@@ -144,15 +154,13 @@ fn request(
     request
 }
 
-fn full_uri(path: &FullPath, query: &str) -> Uri {
-    uri(path.as_str().to_owned(), query)
-}
-
-fn uri(mut path: String, query: &str) -> Uri {
+fn uri(path: &str, query: &str) -> Uri {
+    let mut uri = Vec::with_capacity(path.len() + 1 + query.len());
+    uri.extend_from_slice(path.as_bytes());
     if !query.is_empty() {
-        path.push('?');
-        path.push_str(query);
+        uri.push(b'?');
+        uri.extend_from_slice(query.as_bytes());
     }
     // It was one before it was taken apart.
-    path.parse().unwrap_or_default()
+    Uri::from_maybe_shared(Bytes::from(uri)).unwrap_or_default()
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::{Buf, BufMut, Bytes};
 use thiserror::Error;
 
@@ -85,6 +87,15 @@ impl Frame {
     /// The encoded message without the WebSocket header, sharing the same bytes.
     pub fn payload(&self) -> Bytes {
         self.wire.slice(usize::from(self.header_len)..)
+    }
+
+    /// The encoded message as text; of a binary frame, what is no UTF-8 is replaced.
+    pub(crate) fn to_text(&self) -> Cow<'_, str> {
+        let payload = &self.wire[usize::from(self.header_len)..];
+        match std::str::from_utf8(payload) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(payload),
+        }
     }
 
     /// What it holds.

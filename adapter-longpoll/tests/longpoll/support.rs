@@ -113,7 +113,7 @@ pub(crate) fn secret(letter: &str) -> SecretKeyBase {
 pub(crate) async fn send(endpoint: &Endpoint, request: Request<Bytes>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     match endpoint.handle(HttpRequest::new(parts)).await {
-        Answer::LongPoll(request) => phoenix_adapter_longpoll::answer(*request, Full::new(body)).await,
+        Answer::LongPoll(request) => phoenix_adapter_longpoll::answer(request, Full::new(body)).await,
         other => panic!("no request for long polling: {other:?}"),
     }
 }

@@ -3,6 +3,7 @@
 //! instructions.
 
 mod codec;
+mod longpoll;
 mod server;
 mod stream;
 mod workers;
@@ -10,6 +11,7 @@ mod workers;
 use clap::ValueEnum;
 
 use codec::{Decode, Encode, Presences};
+use longpoll::Polls;
 use server::{Chat, Fanout, Visits};
 pub use workers::{Work, cost_of_second_worker};
 
@@ -38,6 +40,8 @@ pub enum Path {
     Connect,
     /// Leave and join again.
     Rejoin,
+    /// One echo over long polling: a POST, and the poll that waits for it.
+    Longpoll,
     /// Track and untrack among 100 presences, both diffs encoded.
     Presence,
 }
@@ -62,6 +66,7 @@ impl Path {
             Self::Broadcast100 => repeat(Fanout::new(100, 1), Fanout::once),
             Self::Broadcast10k => repeat(Fanout::new(10_000, 1), Fanout::once),
             Self::Connect => repeat(Visits::new(), Visits::once),
+            Self::Longpoll => repeat(Polls::new(), Polls::once),
             Self::Presence => repeat(Presences::new(100), Presences::once),
         };
         operation();

@@ -29,12 +29,12 @@ fn text(mut outgoing: Outgoing, topic: &str, event: &str) -> String {
 }
 
 pub(super) struct Server {
-    runtime: Runtime,
-    endpoint: Endpoint,
+    pub(super) runtime: Runtime,
+    pub(super) endpoint: Endpoint,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::sharing(serve::endpoint().expect("the endpoint is valid"))
     }
 
@@ -202,7 +202,8 @@ impl Visits {
     }
 }
 
-fn control(event: &str) -> String {
+/// The text of a join or a leave.
+pub(super) fn control(event: &str) -> String {
     control_for(TOPIC, event)
 }
 

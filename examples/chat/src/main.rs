@@ -90,6 +90,6 @@ async fn axum_app(args: &Args, listener: TcpListener) -> Result<(), Box<dyn Erro
     let (endpoint, _presence) = start(args, &listener)?;
     let page = |uri: http::Uri| async move { files::serve(uri.path()).map(axum::body::Body::from) };
     let app = axum::Router::new().merge(phoenix_adapter_axum::router(&endpoint)).fallback(page);
-    axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await?;
+    axum::serve(tokio::net::TcpListener::from_std(listener)?, app.into_make_service()).await?;
     Ok(())
 }

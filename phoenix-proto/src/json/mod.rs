@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::Text;
 pub use scan::SyntaxError;
 pub(crate) use scan::{Kind, Scanner, Span};
+pub(crate) use token::plain_end;
 
 /// One JSON value as validated text, never re-encoded on its way through.
 ///
@@ -118,7 +119,7 @@ impl Serialize for Json {
 
 /// Appends `text` as a JSON string, quotes included.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    if token::plain_end(text.as_bytes(), 0) == text.len() {
+    if plain_end(text.as_bytes(), 0) == text.len() {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

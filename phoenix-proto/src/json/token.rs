@@ -143,7 +143,7 @@ pub(super) fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Scanned {
 
 /// The position of the first quote, backslash or control character from `at` on, or the end.
 #[inline(always)]
-pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn plain_end(bytes: &[u8], at: usize) -> usize {
     // Most strings end within the first piece.
     match bytes.get(at..).and_then(<[u8]>::first_chunk).map(special) {
         None => far_plain_end(bytes, at),

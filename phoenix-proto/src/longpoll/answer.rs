@@ -1,4 +1,7 @@
+use std::borrow::Cow;
+
 use crate::Frame;
+use crate::json::plain_end;
 
 /// What a client is told, as the body of an HTTP answer whose own status is always 200 (protocol §15.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +28,17 @@ pub struct Messages(String);
 
 impl Answer<'_> {
     /// The body, with the keys in the order of Phoenix.
-    pub fn to_json(self) -> String {
-        match self {
-            Self::Opened(token) => with_token("[]", 410, token),
-            Self::Messages(token, messages) => with_token(&messages.0, 200, token),
-            Self::NoContent(token) => with_token("[]", 204, token),
-            Self::Accepted => status(200),
-            Self::Forbidden => status(403),
-            Self::Timeout => status(408),
-            Self::Gone => status(410),
-        }
+    pub fn to_json(self) -> Cow<'static, str> {
+        let status = match self {
+            Self::Opened(token) => return with_token("[]", "410", token).into(),
+            Self::Messages(token, messages) => return with_token(&messages.0, "200", token).into(),
+            Self::NoContent(token) => return with_token("[]", "204", token).into(),
+            Self::Accepted => r#"{"status":200}"#,
+            Self::Forbidden => r#"{"status":403}"#,
+            Self::Timeout => r#"{"status":408}"#,
+            Self::Gone => r#"{"status":410}"#,
+        };
+        status.into()
     }
 }
 
@@ -43,14 +47,15 @@ impl Messages {
     ///
     /// What is no UTF-8 is replaced: a [`Session`](super::Session) refuses binary frames before.
     pub fn encode(frames: &[Frame]) -> Self {
+        // Room for the escapes of a message with a few fields.
         let mut json =
-            String::with_capacity(2 + frames.iter().map(|frame| frame.len() * 5 / 4).sum::<usize>());
+            String::with_capacity(2 + frames.iter().map(|frame| frame.len() * 5 / 4 + 32).sum::<usize>());
         json.push('[');
         for frame in frames {
             if json.len() > 1 {
                 json.push(',');
             }
-            push_string(&mut json, &String::from_utf8_lossy(&frame.payload()));
+            push_string(&mut json, &frame.to_text());
         }
         json.push(']');
         Self(json)
@@ -67,26 +72,25 @@ impl Messages {
     }
 }
 
-fn with_token(messages: &str, status: u16, token: &str) -> String {
+fn with_token(messages: &str, status: &str, token: &str) -> String {
     let mut json = String::with_capacity(messages.len() + token.len() + 40);
     json.push_str("{\"messages\":");
     json.push_str(messages);
     json.push_str(",\"status\":");
-    json.push_str(&status.to_string());
+    json.push_str(status);
     json.push_str(",\"token\":");
     push_string(&mut json, token);
     json.push('}');
     json
 }
 
-fn status(status: u16) -> String {
-    format!("{{\"status\":{status}}}")
-}
-
 fn push_string(json: &mut String, text: &str) {
     json.push('"');
     let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
+    loop {
+        let at = plain_end(text.as_bytes(), plain);
+        json.push_str(&text[plain..at]);
+        let Some(byte) = text.as_bytes().get(at) else { break };
         let control;
         let escape = match byte {
             b'"' => "\\\"",
@@ -96,17 +100,14 @@ fn push_string(json: &mut String, text: &str) {
             b'\t' => "\\t",
             0x08 => "\\b",
             0x0C => "\\f",
-            0x00..=0x1F => {
+            _ => {
                 control = format!("\\u{byte:04X}");
                 &control
             }
-            _ => continue,
         };
-        json.push_str(&text[plain..at]);
         json.push_str(escape);
         plain = at + 1;
     }
-    json.push_str(&text[plain..]);
     json.push('"');
 }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -179,6 +180,18 @@ impl Admission {
         let params = Params::parse(request.query())?.with_path(path);
         self.check_origin.check(request, Some(&self.url_host)).inspect_err(warn)?;
         Ok(params)
+    }
+
+    /// One of these parameters, if it is a text.
+    pub(super) fn param<'a>(
+        &self,
+        path: &'a PathParams,
+        request: &'a HttpRequest,
+        name: &str,
+    ) -> Result<Option<Cow<'a, str>>, AcceptError> {
+        let in_query = Params::text_of(request.query(), name)?;
+        self.check_origin.check(request, Some(&self.url_host)).inspect_err(warn)?;
+        Ok(path.get(name).map(Cow::Borrowed).or(in_query))
     }
 
     /// Asks the socket; `negotiation` is that of a WebSocket.

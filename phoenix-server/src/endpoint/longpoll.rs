@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,14 @@ impl LongPoll {
     /// [`AcceptError::Params`] and [`AcceptError::Origin`].
     pub fn params(&self) -> Result<Params, AcceptError> {
         self.mount.admission.params(&self.path, &self.request)
+    }
+
+    /// One of the [parameters](Self::params) if it is a text, without the work for the others.
+    ///
+    /// # Errors
+    /// [`AcceptError::Params`] and [`AcceptError::Origin`], as for all of them.
+    pub fn param(&self, name: &str) -> Result<Option<Cow<'_, str>>, AcceptError> {
+        self.mount.admission.param(&self.path, &self.request, name)
     }
 
     /// Asks the socket whether it accepts a new session.

@@ -14,7 +14,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, ready};
 use phoenix_proto::server::CloseReason;
 use phoenix_proto::{Payload, Text};
 
@@ -67,13 +67,14 @@ impl Endpoint {
 
     /// Decides what becomes of a request: runs the checks of its mount and the socket's `connect`
     /// (protocol §7).
-    pub async fn handle(&self, request: HttpRequest) -> Answer {
-        for mount in &self.inner.mounts {
-            if let Some(found) = mount.find(request.routed_path()) {
-                return found.handle(request, self).await;
-            }
+    ///
+    /// What needs no waiting is decided before the future is polled: it holds nothing of a long-poll request.
+    pub fn handle(&self, request: HttpRequest) -> impl Future<Output = Answer> + Send + use<> {
+        let mut mounts = self.inner.mounts.iter();
+        match mounts.find_map(|mount| mount.find(request.routed_path())) {
+            Some(found) => found.handle(request, self),
+            None => Either::Left(ready(Answer::NotFound)),
         }
-        Answer::NotFound
     }
 
     /// Asks the socket that is mounted where the path of the request leads whether it accepts a connection

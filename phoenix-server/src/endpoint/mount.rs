@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+
 use super::Endpoint;
 use super::admission::{Admission, EndpointDefaults, Shared};
 use super::answer::Answer;
@@ -16,7 +18,7 @@ use crate::telemetry::Diagnostics;
 
 /// One socket at one path, with its transports.
 pub(super) struct Mount {
-    websocket: Option<(PathPattern, WebSocketMount)>,
+    websocket: Option<(PathPattern, Arc<WebSocketMount>)>,
     longpoll: Option<(PathPattern, Arc<LongPollMount>)>,
     custom: Vec<(PathPattern, Admission)>,
     /// For [`testing`](crate::testing), at the path of the mount itself, if there are channels to test.
@@ -34,7 +36,7 @@ pub(super) struct Found<'a> {
 }
 
 enum Transport<'a> {
-    WebSocket(&'a WebSocketMount),
+    WebSocket(&'a Arc<WebSocketMount>),
     LongPoll(&'a Arc<LongPollMount>),
 }
 
@@ -50,7 +52,7 @@ impl Mount {
         let websocket = match &options.websocket {
             Some(websocket) => {
                 let pattern = PathPattern::new(path, &websocket.path)?;
-                Some((pattern, WebSocketMount::new(websocket, &shared)?))
+                Some((pattern, Arc::new(WebSocketMount::new(websocket, &shared)?)))
             }
             None => None,
         };
@@ -129,15 +131,24 @@ impl Mount {
 }
 
 impl Found<'_> {
-    pub(super) async fn handle(self, request: HttpRequest, endpoint: &Endpoint) -> Answer {
-        match (self.path, self.transport) {
+    /// Boxed is only what may have to wait.
+    pub(super) fn handle(
+        self,
+        request: HttpRequest,
+        endpoint: &Endpoint,
+    ) -> Either<Ready<Answer>, BoxFuture<'static, Answer>> {
+        let answer = match (self.path, self.transport) {
             (Err(error), _) => Answer::Response(error_page(error.status())),
-            (Ok(path), Transport::WebSocket(mount)) => mount.handle(path, request, endpoint.pubsub()).await,
+            (Ok(path), Transport::WebSocket(mount)) => {
+                let (mount, pubsub) = (Arc::clone(mount), endpoint.pubsub().clone());
+                return Either::Right(Box::pin(async move { mount.handle(path, request, &pubsub).await }));
+            }
             (Ok(path), Transport::LongPoll(mount)) => {
                 mount.log_request(&request);
                 let (endpoint, mount) = (endpoint.clone(), Arc::clone(mount));
                 Answer::LongPoll(Box::new(LongPoll { endpoint, mount, path, request }))
             }
-        }
+        };
+        Either::Left(ready(answer))
     }
 }

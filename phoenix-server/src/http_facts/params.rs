@@ -63,12 +63,31 @@ impl Params {
         if query.len() > Self::MAX_QUERY_LENGTH {
             return Err(ParamsError::TooLong);
         }
+        if is_plain(query) {
+            return Ok(Self(
+                pairs(query).map(|(name, value)| (name.into(), Param::Text(value.into()))).collect(),
+            ));
+        }
         let mut tree = Tree::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (name, value) in pairs(query) {
             tree.insert(&decode(name)?, decode(value)?.into_owned())?;
         }
         Ok(Self(tree.into_map(Tree::ROOT)))
+    }
+
+    /// The parameter of that name in a query string if it is a text, without the others.
+    pub(crate) fn text_of<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, ParamsError> {
+        if query.len() > Self::MAX_QUERY_LENGTH {
+            return Err(ParamsError::TooLong);
+        }
+        if is_plain(query) {
+            let last = pairs(query).filter(|(other, _)| *other == name).last();
+            return Ok(last.map(|(_, value)| Cow::Borrowed(value)));
+        }
+        Ok(match Self::parse(query)?.0.remove(name) {
+            Some(Param::Text(text)) => Some(Cow::Owned(text)),
+            _ => None,
+        })
     }
 
     /// Overrides parameters with the variables of the path.
@@ -158,6 +177,17 @@ impl ParamsError {
 
 fn map_to_json(map: &BTreeMap<String, Param>) -> Value {
     Value::Object(map.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+}
+
+/// Names with their values, neither decoded.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Whether nothing is to be decoded and nothing is nested. Looks at all of it, which is faster than to stop early.
+fn is_plain(query: &str) -> bool {
+    !query.bytes().fold(false, |found, byte| found | matches!(byte, b'%' | b'+' | b'['))
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
@@ -370,6 +400,21 @@ mod tests {
             if let Ok(params) = Params::parse(&query) {
                 prop_assert_eq!(params.iter().next().is_some(), expected);
             }
+        }
+
+        #[test]
+        fn one_text_is_the_one_among_all(query in "([ab]|[\\[\\]&=+%]|%[0-9a-f]{2}|\\PC){0,40}", name in "[ab]") {
+            let one = Params::text_of(&query, &name).map(|text| text.map(Cow::into_owned));
+            let all = Params::parse(&query).map(|params| params.text(&name).map(str::to_owned));
+            prop_assert_eq!(one, all);
+        }
+
+        #[test]
+        fn plain_queries_are_as_all_others(query in "([ab]|[\\]&=]){0,20}") {
+            // The last parameter has another name, so that nothing but the way through the code changes.
+            let mut decoded = parse(&format!("{query}&%7A"));
+            decoded.0.remove("z");
+            prop_assert_eq!(parse(&query), decoded);
         }
 
         #[test]

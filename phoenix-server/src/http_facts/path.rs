@@ -11,6 +11,8 @@ use super::ParamsError;
 pub struct PathPattern {
     segments: Vec<Segment>,
     text: String,
+    /// Whether it has no variables.
+    is_literal: bool,
 }
 
 /// A mount or transport path that cannot be matched.
@@ -52,7 +54,8 @@ impl PathPattern {
             }
             segments.push(segment);
         }
-        Ok(Self { segments, text: path })
+        let is_literal = segments.iter().all(|segment| matches!(segment, Segment::Literal(_)));
+        Ok(Self { segments, text: path, is_literal })
     }
 
     /// The pattern as text, with variables as `:name`.
@@ -65,6 +68,9 @@ impl PathPattern {
     /// # Errors
     /// [`ParamsError::InvalidUtf8`] if it matches but a variable is not UTF-8 after decoding.
     pub fn match_path(&self, path: &str) -> Result<Option<PathParams>, ParamsError> {
+        if self.is_literal && path == self.text {
+            return Ok(Some(PathParams::default()));
+        }
         let mut variables = Vec::new();
         let mut parts = split(path);
         for segment in &self.segments {

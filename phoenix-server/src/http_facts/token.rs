@@ -50,6 +50,11 @@ impl MaxAge {
     /// One day.
     pub const DEFAULT: Self = Self::Limited(Duration::from_secs(86_400));
 
+    /// Whether what was signed at one time is too old at another.
+    pub fn is_over(self, signed_at: UnixMillis, now: UnixMillis) -> bool {
+        is_over(self.millis(), signed_at, now)
+    }
+
     fn millis(self) -> Option<u64> {
         match self {
             Self::Limited(age) => Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
@@ -79,12 +84,16 @@ pub(super) fn unpack<T: DeserializeOwned>(
 ) -> Result<T, TokenError> {
     let Content(data, signed_at, own_max_age) =
         serde_json::from_slice(content).map_err(|_| TokenError::Invalid)?;
-    let expired = match max_age.map_or(own_max_age, MaxAge::millis) {
+    let max_age = max_age.map_or(own_max_age, MaxAge::millis);
+    if is_over(max_age, signed_at, now) { Err(TokenError::Expired) } else { Ok(data) }
+}
+
+fn is_over(max_age: Option<u64>, signed_at: UnixMillis, now: UnixMillis) -> bool {
+    match max_age {
         None => false,
         Some(0) => true,
         Some(max_age) => signed_at.0.saturating_add(max_age) < now.0,
-    };
-    if expired { Err(TokenError::Expired) } else { Ok(data) }
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +123,7 @@ mod tests {
             let expected = if valid { Ok(1) } else { Err(TokenError::Expired) };
             let content = pack(&1, own, NOW).unwrap();
             assert_eq!(unpack(&content, wanted, at), expected, "{own:?} {wanted:?} {at:?}");
+            assert_eq!(wanted.unwrap_or(own).is_over(NOW, at), !valid, "{own:?} {wanted:?} {at:?}");
         }
     }
 

@@ -11,5 +11,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(|| async { "hello" }))
         .merge(phoenix_adapter_axum::router(&endpoint));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
-    Ok(axum::serve(listener, app).await?)
+    Ok(axum::serve(listener, app.into_make_service()).await?)
 }

@@ -38,8 +38,10 @@ impl Polling {
             let request = self.polls.remove(&poll).expect("asked");
             self.session.handle_written(poll);
             let body = match polled {
-                Polled::Messages(frames) => Body::Messages(TOKEN, &Messages::encode(&frames)).to_json(),
-                Polled::NoContent => Body::NoContent(TOKEN).to_json(),
+                Polled::Messages(frames) => {
+                    Body::Messages(TOKEN, &Messages::encode(&frames)).to_json().into_owned()
+                }
+                Polled::NoContent => Body::NoContent(TOKEN).to_json().into_owned(),
             };
             answers.push(Answer::Response(request, body));
         }
@@ -69,10 +71,10 @@ impl Server {
     ) -> Vec<Answer> {
         if !request.url.contains("token=") {
             self.open(id, vsn, Some(Polling::new(now)), now);
-            return vec![Answer::Response(request.id, Body::Opened(TOKEN).to_json())];
+            return vec![Answer::Response(request.id, Body::Opened(TOKEN).to_json().into_owned())];
         }
         let Some(peer) = self.peers.get_mut(&id) else {
-            return vec![Answer::Response(request.id, Body::Gone.to_json())];
+            return vec![Answer::Response(request.id, Body::Gone.to_json().into_owned())];
         };
         if request.method == Method::Get {
             let polling = peer.session.as_mut().expect("it polls");
@@ -82,7 +84,7 @@ impl Server {
         }
         let is_batch = request.headers.iter().any(|(_, value)| *value == *"application/x-ndjson");
         let format = if is_batch { BodyFormat::Lines } else { BodyFormat::Single };
-        let mut answers = vec![Answer::Response(request.id, Body::Accepted.to_json())];
+        let mut answers = vec![Answer::Response(request.id, Body::Accepted.to_json().into_owned())];
         for incoming in parse_body(format, &request.body).expect("a body of our own") {
             peer.connection.handle_incoming(incoming, now);
         }
