@@ -191,9 +191,10 @@ impl Peer {
                 }
             }
             Command::Message { channel, event, reference, payload, .. } => {
+                // What was read together with the message that ended the channel is dropped with it.
+                let Some(room) = self.rooms.iter().find(|room| room.channel == channel) else { return };
                 let number = number(&payload);
                 *handled.entry(number).or_default() += 1;
-                let room = self.rooms.iter().find(|room| room.channel == channel).expect("joined");
                 let before = self.last.insert(room.topic.clone(), number);
                 assert!(before.is_none_or(|before| before < number), "{number} after {before:?}");
                 match event.as_str() {
