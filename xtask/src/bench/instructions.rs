@@ -30,7 +30,7 @@ const FILE: &str = "bench/instructions.toml";
 const TOLERANCE: f64 = 0.03;
 
 /// The paths, and how often each is repeated.
-const PATHS: [(&str, u64); 11] = [
+const PATHS: [(&str, u64); 12] = [
     ("decode", 200),
     ("decode4k", 50),
     ("encode", 200),
@@ -41,6 +41,7 @@ const PATHS: [(&str, u64); 11] = [
     ("broadcast100", 20),
     ("connect", 50),
     ("rejoin", 100),
+    ("longpoll", 200),
     ("presence", 50),
 ];
 
