@@ -16,9 +16,6 @@ use crate::server::{ADAPTERS, Server, root};
 /// The longest recording takes a minute.
 const LIMIT: Duration = Duration::from_secs(480);
 
-/// A machine that has other work may hold up a replay beyond its timers, seldom three times in a row.
-const AGAIN: u32 = 2;
-
 /// Replayed one after the other: messages of ten million bytes keep an unoptimised build busy for seconds, which the
 /// timers of others do not survive; and the session of `lp_gone` has to live through seven pauses with 150 ms to spare.
 const ALONE: [&str; 3] = ["lp_gone.v2", "lp_post_bodies.v2", "ws_max_frame_size.v2"];
@@ -68,8 +65,7 @@ async fn replay(adapter: &'static str, chosen: impl Fn(&str) -> bool) -> Report 
         .server(adapter)
         .deviations(Deviations::open(root().join("../docs/DEVIATIONS.md")).unwrap())
         .patience(Duration::from_secs(10))
-        .parallel(if chosen(ALONE[0]) { 1 } else { 8 })
-        .again(AGAIN)
+        .parallel(if chosen(ALONE[0]) { 1 } else { 4 })
         .on_stop(move || {
             let running = Arc::clone(&stopping);
             async move { running.lock().await.terminate().await }
